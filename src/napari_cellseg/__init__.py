@@ -1,0 +1,31 @@
+"""Segment, correct, retrain and measure cells in napari."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_cellseg.models.registry import load_model as load_model
+    from napari_cellseg.pipeline import Segmentation as Segmentation
+    from napari_cellseg.pipeline import segment as segment
+    from napari_cellseg.pipeline import segmenting as segmenting
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Segmentation": "napari_cellseg.pipeline",
+    "load_model": "napari_cellseg.models.registry",
+    "segment": "napari_cellseg.pipeline",
+    "segmenting": "napari_cellseg.pipeline",
+}
+__all__ = ["Segmentation", "__version__", "load_model", "segment", "segmenting"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on its first use."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'napari_cellseg' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,47 @@
+"""What a user can do wrong, in words: what must hold, what was given, what to do next."""
+
+
+class CellSegError(Exception):
+    """Base of every error that this package raises on purpose; its text is meant for users."""
+
+
+class ImageError(CellSegError, ValueError):
+    """An image that cannot be used: zero size, all NaN, an unsupported dtype, an unreadable file."""
+
+
+class AxesError(ImageError):
+    """Axes that do not fit the image, or a channel that it does not have."""
+
+
+class ModelError(CellSegError, ValueError):
+    """A model that is unknown, corrupt, or does not fit its card."""
+
+
+class DeviceError(CellSegError, RuntimeError):
+    """A device that is unknown or cannot be used on this machine."""
+
+
+class OutOfMemoryError(DeviceError):
+    """A device ran out of memory for the tile that it was given."""
+
+
+class MissingDependencyError(CellSegError, ImportError):
+    """An optional package that this job needs is not installed."""
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs '{package}', which is not installed. "
+            f'Install it with: pip install "napari-cellseg[{extra}]"'
+        )
+
+
+class OptionError(CellSegError, ValueError):
+    """An argument outside what is allowed; the text names the rule, the allowed and the given value."""
+
+
+class OutputError(CellSegError, OSError):
+    """A result that cannot be written: no permission, a full disk, an existing file."""
+
+
+class CellSegWarning(UserWarning):
+    """Something that the job handled by itself and that a user should know."""
