@@ -1,0 +1,266 @@
+"""Model cards: what a model expects, where it comes from, and what it is not for."""
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from napari_cellseg.errors import ModelError, OutputError
+
+try:
+    from napari_cellseg.instances.decoding import VoteDecoding
+except ModuleNotFoundError:  # until the decoder is there
+
+    @dataclass(frozen=True)
+    class VoteDecoding:  # type: ignore[no-redef]
+        pass
+
+
+CARD_FORMAT = 1
+"""Version of the card's own layout that this package reads and writes."""
+
+NAME_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+"""What a model may be called: letters, digits, dots, dashes and underscores; it is part of a file name."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Described(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class IntensityScaling(_Described):
+    """Percentiles of a plane that become 0 and 1 before the network sees it."""
+
+    low_percentile: float = Field(1.0, ge=0, le=100, description="Percentile of the plane's pixels scaled to 0.")
+    high_percentile: float = Field(99.8, ge=0, le=100, description="Percentile scaled to 1.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "IntensityScaling":
+        if not self.low_percentile < self.high_percentile:
+            raise ValueError("low_percentile must be below high_percentile")
+        return self
+
+
+class DataSource(_Described):
+    """A set of images that the model was trained or checked on."""
+
+    name: str = Field(description="Short name of the set.")
+    title: str = Field(description="What the images show.")
+    licence: str = Field(description="Licence of the images and their annotations.")
+    citation: str = Field(description="Whom to cite, with the source.")
+    train_images: Count = Field(description="Images that the network learnt from.")
+    train_objects: Count = Field(description="Annotated objects in those images.")
+    validation_images: Count = Field(description="Images held back to choose and to score the model.")
+    validation_objects: Count = Field(description="Annotated objects in those images.")
+
+
+class Score(_Described):
+    """A number that says how good the model is on images that it was not trained on."""
+
+    data: str = Field(description="Name of the set that was scored.")
+    metric: str = Field(description="Name of the metric, for example AP50.")
+    value: float = Field(description="Its value.")
+    images: Count = Field(description="Images that were scored.")
+    objects: Count = Field(description="Annotated objects in those images.")
+
+
+class ModelCard(_Described):
+    """All that is known about a model besides its weights."""
+
+    format: Literal[1] = Field(CARD_FORMAT, description="Version of the card's layout.")
+    name: str = Field(pattern=f"^{NAME_PATTERN}$", max_length=80, description="Name to choose the model by.")
+    version: str = Field(description="Version of the weights.")
+    title: str = Field(description="The model in a few words.")
+    description: str = Field(description="What it finds, in which images, and how.")
+    kind: Literal["pixel", "instance"] = Field(
+        description="'pixel': returns maps that are decoded into objects; 'instance': returns objects per tile."
+    )
+    backend: str = Field("onnx", description="What runs it: 'onnx', or a backend that another package adds.")
+    weights: str = Field(description="Name of the weights file, beside the card.")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the weights file.")
+    licence: str = Field(description="Licence of the weights.")
+    channels: int = Field(ge=1, description="Channels of the network's input; a grey image is repeated.")
+    scaling: IntensityScaling = Field(IntensityScaling(), description="How intensities are scaled.")
+    maps: tuple[str, ...] = Field((), description="What each output map holds, in order; pixel models only.")
+    decoder: VoteDecoding | None = Field(None, description="How maps become objects; pixel models only.")
+    classes: tuple[str, ...] = Field(min_length=1, description="Names of the classes of objects, in order.")
+    confidence: Share = Field(description="Objects at or above this confidence are kept by default.")
+    confidence_floor: Share = Field(description="Objects below this confidence are never reported.")
+    diameter: Positive = Field(description="Object diameter that the network knows best, in network pixels.")
+    diameter_range: tuple[Positive, Positive] = Field(description="Smallest and largest it copes with.")
+    default_diameter: Positive | Literal["auto"] | None = Field(
+        None, description="Object diameter assumed when none is given; none leaves the image at its own scale."
+    )
+    pixel_size: Positive | None = Field(None, description="Pixel size of the training images, in µm.")
+    tile: int = Field(gt=0, description="Edge of a tile, in pixels at network scale.")
+    tile_multiple: int = Field(1, ge=1, description="The edges of a tile must be multiples of this.")
+    overlap: int = Field(ge=0, description="Overlap of neighbouring tiles, in pixels at network scale.")
+    max_diameter: Positive = Field(description="Largest object that comes out whole, in network pixels.")
+    parameters: Count = Field(description="Number of weights of the network.")
+    data: tuple[DataSource, ...] = Field((), description="What it was trained and checked on.")
+    scores: tuple[Score, ...] = Field((), description="How good it is on images it was not trained on.")
+    recipe: dict[str, Any] = Field(default_factory=dict, description="How it was trained, to repeat it.")
+    not_for: tuple[str, ...] = Field((), description="What it should not be used for.")
+    parent: str | None = Field(None, description="Name or hash of the model that it was trained from.")
+    created: str = Field(description="When it was made, as an ISO date.")
+
+    @field_validator("weights")
+    @classmethod
+    def _plain_file_name(cls, value: str) -> str:
+        if not value or value in {".", ".."} or re.search(r"[/\\:\0]", value):
+            raise ValueError("weights must be a plain file name, without a folder")
+        return value
+
+    @field_validator("decoder", mode="before")
+    @classmethod
+    def _known_parameters(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            unknown = sorted(set(value) - set(VoteDecoding.__dataclass_fields__))
+            if unknown:
+                raise ValueError(f"unknown decoder parameters: {', '.join(unknown)}")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ModelCard":
+        if self.confidence_floor > self.confidence:
+            raise ValueError("confidence_floor must not be above confidence")
+        if self.diameter_range[0] > self.diameter_range[1]:
+            raise ValueError("diameter_range must be (smallest, largest)")
+        if self.tile % self.tile_multiple:
+            raise ValueError(f"tile must be a multiple of {self.tile_multiple}")
+        if self.overlap >= self.tile:
+            raise ValueError("overlap must be smaller than tile")
+        if self.kind == "pixel" and (self.decoder is None or not self.maps):
+            raise ValueError("a pixel model needs maps and a decoder")
+        return self
+
+
+def parse_card(text: str | bytes, source: str) -> ModelCard:
+    """Model card from its JSON text.
+
+    Parameters
+    ----------
+    text : str or bytes
+        JSON.
+    source : str
+        Where it comes from, for the error's text.
+
+    Raises
+    ------
+    ModelError
+        Where the text is not a card, or a card of a newer layout.
+    """
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise ModelError(f"{source} is not a model card: it is not valid JSON ({error}).") from error
+    if isinstance(raw, dict) and isinstance(raw.get("format"), int) and raw["format"] > CARD_FORMAT:
+        raise ModelError(
+            f"{source} is a model card of format {raw['format']}, this version of napari-cellseg reads format "
+            f"{CARD_FORMAT}. Update napari-cellseg to use this model."
+        )
+    try:
+        return ModelCard.model_validate(raw)
+    except ValidationError as error:
+        raise ModelError(f"{source} is not a valid model card: {_in_words(error)}.") from error
+
+
+def read_card(path: str | Path) -> ModelCard:
+    """Model card of a JSON file.
+
+    Raises
+    ------
+    ModelError
+        Where the file cannot be read or is not a card.
+    """
+    path = Path(path)
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"The model card '{path}' cannot be read: {error.strerror or error}.") from error
+    return parse_card(text, f"'{path}'")
+
+
+def card_text(card: ModelCard) -> str:
+    """JSON text of a card, as `write_card` writes it."""
+    return json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+
+
+def write_card(card: ModelCard, path: str | Path) -> None:
+    """Write a card as JSON, all at once: a reader sees the old card or the new one.
+
+    Raises
+    ------
+    OutputError
+        Where the file cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(card_text(card), encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"The model card '{path}' cannot be written: {error.strerror or error}.") from error
+
+
+def file_hash(path: str | Path) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits.
+
+    Raises
+    ------
+    ModelError
+        Where the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"The weights '{path}' cannot be read: {error.strerror or error}.") from error
+
+
+def refresh_card(path: str | Path) -> ModelCard:
+    """Put the hash of the weights beside a card into the card, after the weights were replaced on purpose.
+
+    Raises
+    ------
+    ModelError
+        Where the card or its weights cannot be read.
+    OutputError
+        Where the card cannot be written.
+    """
+    path = Path(path)
+    card = read_card(path)
+    refreshed = card.model_copy(update={"sha256": file_hash(path.with_name(card.weights))})
+    if refreshed != card:
+        write_card(refreshed, path)
+    return refreshed
+
+
+def _in_words(error: ValidationError) -> str:
+    problems = []
+    for problem in error.errors():
+        where = ".".join(str(part) for part in problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
+        problems.append(f"{where}: {message}" if where else message)
+    return "; ".join(problems)
+
+
+def _refresh(paths: Sequence[str]) -> None:
+    for path in paths:
+        card = refresh_card(path)
+        sys.stdout.write(f"{path}: {card.weights} has sha256 {card.sha256}\n")
+
+
+if __name__ == "__main__":  # python -m napari_cellseg.models.card CARD.json …
+    _refresh(sys.argv[1:])
