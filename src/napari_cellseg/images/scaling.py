@@ -91,7 +91,7 @@ def scale_intensity(pixels: ArrayLike, range_: IntensityRange) -> Pixels:
     if range_.is_constant:
         return np.zeros(raw.shape, np.float32)
     wide = raw.dtype.itemsize > 2
-    scaled = raw.astype(np.float64 if wide else np.float32)
+    scaled: NDArray[np.floating] = raw.astype(np.float64 if wide else np.float32)
     scaled -= range_.low
     scaled /= range_.high - range_.low
     np.clip(scaled, CLIP_LOW, CLIP_HIGH, out=scaled)
