@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from napari_cellseg.errors import ModelError, OutputError
+from napari_cellseg.errors import ModelError
 
 try:
     from napari_cellseg.instances.decoding import VoteDecoding
@@ -22,6 +21,8 @@ except ModuleNotFoundError:  # until the decoder is there
     class VoteDecoding:  # type: ignore[no-redef]
         pass
 
+
+from napari_cellseg.outputs import replacing
 
 CARD_FORMAT = 1
 """Version of the card's own layout that this package reads and writes."""
@@ -41,7 +42,7 @@ class _Described(BaseModel):
 class IntensityScaling(_Described):
     """Percentiles of a plane that become 0 and 1 before the network sees it."""
 
-    low_percentile: float = Field(1.0, ge=0, le=100, description="Percentile of the plane's pixels scaled to 0.")
+    low_percentile: float = Field(1.0, ge=0, le=100, description="Percentile of the pixels scaled to 0.")
     high_percentile: float = Field(99.8, ge=0, le=100, description="Percentile scaled to 1.")
 
     @model_validator(mode="after")
@@ -77,13 +78,13 @@ class Score(_Described):
 class ModelCard(_Described):
     """All that is known about a model besides its weights."""
 
-    format: Literal[1] = Field(CARD_FORMAT, description="Version of the card's layout.")
+    format: Literal[1] = Field(1, description="Version of the card's layout.")
     name: str = Field(pattern=f"^{NAME_PATTERN}$", max_length=80, description="Name to choose the model by.")
     version: str = Field(description="Version of the weights.")
     title: str = Field(description="The model in a few words.")
     description: str = Field(description="What it finds, in which images, and how.")
     kind: Literal["pixel", "instance"] = Field(
-        description="'pixel': returns maps that are decoded into objects; 'instance': returns objects per tile."
+        description="'pixel': returns maps that are decoded; 'instance': returns objects per tile."
     )
     backend: str = Field("onnx", description="What runs it: 'onnx', or a backend that another package adds.")
     weights: str = Field(description="Name of the weights file, beside the card.")
@@ -99,7 +100,7 @@ class ModelCard(_Described):
     diameter: Positive = Field(description="Object diameter that the network knows best, in network pixels.")
     diameter_range: tuple[Positive, Positive] = Field(description="Smallest and largest it copes with.")
     default_diameter: Positive | Literal["auto"] | None = Field(
-        None, description="Object diameter assumed when none is given; none leaves the image at its own scale."
+        None, description="Object diameter assumed when none is given; none keeps the image as it is."
     )
     pixel_size: Positive | None = Field(None, description="Pixel size of the training images, in µm.")
     tile: int = Field(gt=0, description="Edge of a tile, in pixels at network scale.")
@@ -145,7 +146,7 @@ class ModelCard(_Described):
         return self
 
 
-def parse_card(text: str | bytes, source: str) -> ModelCard:
+def parse_card(text: str | bytes, source: str, **known: Any) -> ModelCard:
     """Model card from its JSON text.
 
     Parameters
@@ -154,6 +155,8 @@ def parse_card(text: str | bytes, source: str) -> ModelCard:
         JSON.
     source : str
         Where it comes from, for the error's text.
+    **known
+        Fields of the card that hold whatever the text says.
 
     Raises
     ------
@@ -166,11 +169,11 @@ def parse_card(text: str | bytes, source: str) -> ModelCard:
         raise ModelError(f"{source} is not a model card: it is not valid JSON ({error}).") from error
     if isinstance(raw, dict) and isinstance(raw.get("format"), int) and raw["format"] > CARD_FORMAT:
         raise ModelError(
-            f"{source} is a model card of format {raw['format']}, this version of napari-cellseg reads format "
-            f"{CARD_FORMAT}. Update napari-cellseg to use this model."
+            f"{source} is a model card of format {raw['format']}, this version of napari-cellseg reads "
+            f"format {CARD_FORMAT}. Update napari-cellseg to use this model."
         )
     try:
-        return ModelCard.model_validate(raw)
+        return ModelCard.model_validate({**raw, **known} if isinstance(raw, dict) else raw)
     except ValidationError as error:
         raise ModelError(f"{source} is not a valid model card: {_in_words(error)}.") from error
 
@@ -204,14 +207,8 @@ def write_card(card: ModelCard, path: str | Path) -> None:
     OutputError
         Where the file cannot be written.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         temporary.write_text(card_text(card), encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"The model card '{path}' cannot be written: {error.strerror or error}.") from error
 
 
 def file_hash(path: str | Path) -> str:

@@ -1,0 +1,360 @@
+"""The models that are there: bundled, added by the user, offered by other packages, or a file."""
+
+import difflib
+import re
+import shutil
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Literal, TypeAlias, cast
+
+import numpy as np
+
+from napari_cellseg.errors import CellSegError, CellSegWarning, ModelError, OptionError
+from napari_cellseg.folders import data_folder
+from napari_cellseg.instances.instance import Instances
+from napari_cellseg.models.card import NAME_PATTERN, ModelCard, card_text, file_hash, read_card, write_card
+from napari_cellseg.models.devices import device_number, resolve_device
+from napari_cellseg.models.onnx import OnnxPixelModel, embedded_card
+from napari_cellseg.models.protocols import InstanceModel, Model, PixelModel
+from napari_cellseg.outputs import make_folder, output_error, replacing
+
+BACKEND_GROUP = "napari_cellseg.backends"
+"""Entry points that run models, each a callable ``(card, weights, device) -> model`` named as in the card."""
+
+MODEL_GROUP = "napari_cellseg.models"
+"""Entry points that offer models: each a callable without arguments that returns paths of cards."""
+
+WEIGHT_SUFFIXES = (".onnx", ".pt", ".pth", ".safetensors", ".engine", ".json")
+"""What makes a text a file of a model rather than a name."""
+
+Origin: TypeAlias = Literal["bundled", "added", "entry point", "file"]
+_ORIGINS = {"bundled": "bundled", "added": "added", "entry point": "offered by another package"}
+Backend: TypeAlias = Callable[[ModelCard, Path, str], Model]
+
+_OPEN_MODELS = 4
+_cache: "OrderedDict[tuple[str, str], Model]" = OrderedDict()
+_lock = threading.RLock()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A model that can be loaded.
+
+    Attributes
+    ----------
+    card : ModelCard
+        What it expects and where it comes from.
+    path : Path
+        Its weights file.
+    origin : str
+        ``"bundled"``, ``"added"`` (by `add_model`), ``"entry point"`` (of another package), or ``"file"``.
+    """
+
+    card: ModelCard
+    path: Path
+    origin: Origin
+
+
+def bundled_folder() -> Path:
+    """Folder of the models inside this package."""
+    return Path(__file__).parent / "weights"
+
+
+def added_folder() -> Path:
+    """Folder of the models that the user added; not created."""
+    return data_folder() / "models"
+
+
+def list_models() -> list[ModelEntry]:
+    """All models that have a name, bundled ones first, each name once.
+
+    Warns
+    -----
+    CellSegWarning
+        For each model that is left out because its card cannot be read or its name is taken.
+    """
+    entries: dict[str, ModelEntry] = {}
+    for origin, path in _card_paths():
+        try:
+            entry = _entry_of_card(path, origin)
+        except ModelError as error:
+            warnings.warn(f"A model is left out: {error}", CellSegWarning, stacklevel=2)
+            continue
+        key = entry.card.name.casefold()
+        if key in entries:
+            warnings.warn(
+                f"The model of '{path}' is left out: its name '{entry.card.name}' is taken by a model that "
+                f"is {_ORIGINS[entries[key].origin]}.",
+                CellSegWarning,
+                stacklevel=2,
+            )
+            continue
+        entries[key] = entry
+    return list(entries.values())
+
+
+def find_model(model: str | Path) -> ModelEntry:
+    """The model of a name, a weights file or a card.
+
+    Parameters
+    ----------
+    model : str or Path
+        A name of `list_models`, or a file: weights with a card beside them (``cells.onnx`` and
+        ``cells.json``), an ONNX file with its card inside, or a card.
+
+    Raises
+    ------
+    ModelError
+        Where there is no such model, or its card is missing or not valid.
+    """
+    path = Path(model).expanduser()
+    entries = list_models()
+    for entry in entries:
+        if entry.card.name.casefold() == str(model).casefold():
+            return entry
+    if len(path.parts) > 1 or path.suffix.lower() in WEIGHT_SUFFIXES or path.is_file():
+        return _entry_of_file(path)
+    names = [entry.card.name for entry in entries]
+    close = difflib.get_close_matches(str(model).casefold(), names, n=1)
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    known = ", ".join(f"'{name}'" for name in names) or "none"
+    raise ModelError(f"There is no model '{model}'.{hint} Known models: {known}; a file's path works too.")
+
+
+def load_model(model: str | Path | Model = "nuclei", device: str = "auto") -> Model:
+    """A model, ready to run.
+
+    Models stay open after their first use, so that the next call costs nothing.
+
+    Parameters
+    ----------
+    model : str, Path, PixelModel or InstanceModel
+        What `find_model` takes; or a model, which is returned as it is.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+
+    Raises
+    ------
+    ModelError
+        Where the model is unknown, its file is damaged, or it does not fit its card.
+    DeviceError
+        Where a CUDA device was asked for and cannot be used.
+    OptionError
+        Where `device` is none of the above.
+    """
+    if not isinstance(model, str | Path):
+        if isinstance(model, PixelModel | InstanceModel):
+            return model
+        raise ModelError(
+            f"model must be a name, a file, or an object with 'card', 'device' and 'predict_maps' or "
+            f"'predict_instances', not {type(model).__name__}."
+        )
+    return open_model(find_model(model), device)
+
+
+def open_model(entry: ModelEntry, device: str = "auto") -> Model:
+    """The model of an entry, ready to run; see `load_model`."""
+    device_number(device)
+    on_cpu = entry.card.backend == "onnx" and resolve_device(device).name == "cpu"
+    key = (card_text(entry.card) + str(entry.path), "cpu" if on_cpu else device)
+    with _lock:
+        if key in _cache:
+            _cache.move_to_end(key)
+            return _cache[key]
+        model = _open(entry, device)
+        _cache[key] = model
+        while len(_cache) > _OPEN_MODELS:
+            _cache.popitem(last=False)
+    return model
+
+
+def add_model(path: str | Path, name: str | None = None) -> ModelEntry:
+    """Add a model to the user's own, after running it once on an empty tile.
+
+    Parameters
+    ----------
+    path : str or Path
+        A weights file with its card beside or inside it, or a card.
+    name : str, optional
+        What to call it: letters, digits, dots, dashes and underscores. The card's own name if not given.
+
+    Raises
+    ------
+    ModelError
+        Where the file is no model, does not fit its card, or does not run.
+    OptionError
+        Where the name is not allowed or taken.
+    OutputError
+        Where the user's folder cannot be written.
+    """
+    source = _entry_of_file(Path(path).expanduser())
+    name = source.card.name if name is None else name
+    _check_name(name)
+    check_model(_open(source, "cpu"))
+    folder = make_folder(added_folder())
+    weights = folder / f"{name}{source.path.suffix}"
+    card = source.card.model_copy(update={"name": name, "weights": weights.name})
+    with replacing(weights) as temporary:
+        shutil.copyfile(source.path, temporary)
+    write_card(card, folder / f"{name}.json")
+    return ModelEntry(card, weights, "added")
+
+
+def remove_model(name: str) -> None:
+    """Remove a model that was added with `add_model`; its file of origin stays.
+
+    Raises
+    ------
+    ModelError
+        Where there is no such model, or it was not added by the user.
+    OutputError
+        Where the files cannot be deleted.
+    """
+    entry = find_model(name)
+    if entry.origin != "added":
+        where = _ORIGINS.get(entry.origin, "a file of yours")
+        raise ModelError(f"The model '{name}' is {where}; only models that you added can be removed.")
+    try:
+        (entry.path.parent / f"{entry.card.name}.json").unlink()
+        entry.path.unlink(missing_ok=True)
+    except OSError as error:
+        raise output_error(entry.path, error) from error
+    close_models()
+
+
+def check_model(model: Model) -> None:
+    """Run a model once on an empty tile and compare what it returns with its card.
+
+    Raises
+    ------
+    ModelError
+        Where it fails or returns something else than promised.
+    """
+    card = model.card
+    tile = np.zeros((1, card.channels, card.tile, card.tile), np.float32)
+    try:
+        if isinstance(model, PixelModel):
+            maps = model.predict_maps(tile)
+            fits = maps.shape == (1, len(card.maps), card.tile, card.tile) and bool(np.isfinite(maps).all())
+        else:
+            found = model.predict_instances(tile)
+            fits = len(found) == 1 and isinstance(found[0], Instances)
+    except CellSegError:
+        raise
+    except Exception as error:  # other people's code
+        raise ModelError(
+            f"Model '{card.name}' fails on an empty tile: {error or type(error).__name__}."
+        ) from error
+    if not fits:
+        raise ModelError(f"Model '{card.name}' returns something else than its card promises.")
+
+
+def close_models() -> None:
+    """Forget all open models, which gives their memory back once nobody uses them."""
+    with _lock:
+        _cache.clear()
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(NAME_PATTERN, name) or len(name) > 80:
+        raise OptionError(
+            f"A model's name must be 1 to 80 letters, digits, dots, dashes or underscores, and begin and end "
+            f"with a letter or a digit, not {name!r}."
+        )
+    for entry in list_models():
+        if entry.card.name.casefold() == name.casefold():
+            raise OptionError(
+                f"The name '{name}' is taken by a model that is {_ORIGINS[entry.origin]}. "
+                f"Choose another one, or remove that model first."
+            )
+
+
+def _open(entry: ModelEntry, device: str) -> Model:
+    card = entry.card
+    if card.backend == "onnx":
+        if card.kind != "pixel":
+            raise ModelError(
+                f"Model '{card.name}' is an instance model; the ONNX backend runs pixel models only."
+            )
+        return OnnxPixelModel(card, entry.path, device)
+    if file_hash(entry.path) != card.sha256:
+        raise ModelError(
+            f"The weights '{entry.path}' are not those that the card of model '{card.name}' describes."
+        )
+    backend = _find_backend(card)
+    try:
+        model = backend(card, entry.path, device)
+    except CellSegError:
+        raise
+    except Exception as error:  # other people's code: whatever it raises, the user needs words
+        reason = str(error) or type(error).__name__
+        raise ModelError(f"The backend '{card.backend}' cannot open '{card.name}': {reason}.") from error
+    if not isinstance(model, PixelModel if card.kind == "pixel" else InstanceModel):
+        raise ModelError(
+            f"The backend '{card.backend}' returned {type(model).__name__}, which is no {card.kind} model."
+        )
+    return model
+
+
+def _find_backend(card: ModelCard) -> Backend:
+    known = {point.name: point for point in entry_points(group=BACKEND_GROUP)}
+    if card.backend not in known:
+        names = ", ".join(f"'{name}'" for name in sorted({"onnx", *known}))
+        raise ModelError(
+            f"Model '{card.name}' needs the backend '{card.backend}', which is not installed. "
+            f"Installed backends: {names}."
+        )
+    return cast(Backend, _load(known[card.backend]))
+
+
+def _load(point: EntryPoint) -> Callable[..., object]:
+    try:
+        loaded: Callable[..., object] = point.load()
+    except Exception as error:  # other people's code
+        raise ModelError(f"'{point.value}' of another package cannot be imported: {error}.") from error
+    return loaded
+
+
+def _card_paths() -> Iterable[tuple[Origin, Path]]:
+    for path in sorted(bundled_folder().glob("*.json")):
+        yield "bundled", path
+    for path in sorted(added_folder().glob("*.json")):
+        yield "added", path
+    for point in entry_points(group=MODEL_GROUP):
+        try:
+            offered = _load(point)()
+            paths = [offered] if isinstance(offered, str | Path) else list(offered)  # type: ignore[call-overload]
+        except Exception as error:  # other people's code must not hide our own models
+            warnings.warn(
+                f"The models of '{point.value}' are left out: {error}", CellSegWarning, stacklevel=3
+            )
+            continue
+        for offered_path in paths:
+            yield "entry point", Path(offered_path)
+
+
+def _entry_of_card(path: Path, origin: Origin) -> ModelEntry:
+    card = read_card(path)
+    return ModelEntry(card, path.with_name(card.weights), origin)
+
+
+def _entry_of_file(path: Path) -> ModelEntry:
+    if not path.is_file():
+        raise ModelError(f"There is no model file '{path}'.")
+    if path.suffix.lower() == ".json":
+        return _entry_of_card(path, "file")
+    beside = path.with_suffix(".json")
+    if beside.is_file():
+        return ModelEntry(read_card(beside), path, "file")
+    card = embedded_card(path) if path.suffix.lower() == ".onnx" else None
+    if card is None:
+        raise ModelError(
+            f"The weights '{path}' have no model card, so nobody knows what they expect. "
+            f"Put the card beside them, as '{beside.name}'."
+        )
+    return ModelEntry(card, path, "file")
