@@ -84,7 +84,8 @@ class _Taps:
 
     def apply(self, pixels: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
         if self.weights is None:
-            return pixels.take(self.index[0], axis=axis)
+            copy: NDArray[np.float32] = pixels.take(self.index[0], axis=axis)
+            return copy
         across = (-1,) + (1,) * (pixels.ndim - axis - 1)
         total = pixels.take(self.index[0], axis=axis) * self.weights[0].reshape(across)
         for index, weights in zip(self.index[1:], self.weights[1:], strict=True):
