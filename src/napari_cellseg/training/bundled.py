@@ -1,0 +1,144 @@
+"""Train, export and score the models that ship with the package.
+
+``python -m napari_cellseg.training.bundled nuclei --data FOLDER --out FOLDER`` trains, writes
+``nuclei.onnx``, ``nuclei.safetensors`` and ``nuclei_scores.json``; ``--evaluate FILE.onnx`` only scores a
+file, with ONNX Runtime and without PyTorch.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from napari_cellseg.instances.decoding import VoteDecoding
+from napari_cellseg.models.networks.session import open_maps
+from napari_cellseg.training.augmentation import Augmentation
+from napari_cellseg.training.samples import CropSource, read_samples
+from napari_cellseg.training.scoring import Predict, pool_scores, score_samples
+
+
+@dataclass(frozen=True, slots=True)
+class BundledModel:
+    """What a bundled model is trained on and how.
+
+    Attributes
+    ----------
+    sources : tuple of str
+        Sets in the data folder.
+    edge : int
+        Height and width of a training crop, pixels.
+    empty : float
+        Share of crops without any object.
+    augmentation : Augmentation
+        Strengths.
+    decoding : VoteDecoding
+        Tuned on training images.
+    confidence : float
+        Default confidence; weaker objects are candidates.
+    """
+
+    sources: tuple[str, ...]
+    edge: int = 224
+    empty: float = 0.03
+    augmentation: Augmentation = Augmentation()
+    decoding: VoteDecoding = VoteDecoding()
+    confidence: float = 0.5
+
+
+MODELS = {"nuclei": BundledModel(sources=("dsb2018", "bbbc039", "bitdepth"))}
+
+
+def score_file(onnx: Path, data: Path, model: BundledModel, part: str = "val", threads: int = 0) -> dict[str, Any]:
+    """Scores of an ONNX file on the labelled images of a folder, JSON values by set.
+
+    Parameters
+    ----------
+    onnx : Path
+        Exported network.
+    data : Path
+        Folder with the sets.
+    model : BundledModel
+        Its sets, decoding and default confidence.
+    part : str
+        ``"val"`` or ``"train"``.
+    threads : int
+        Threads of ONNX Runtime; 0 leaves the choice to it.
+    """
+    return _scores(open_maps(onnx, threads), data, model, part)
+
+
+def _scores(predict: Predict, data: Path, model: BundledModel, part: str) -> dict[str, Any]:
+    samples = read_samples(data, model.sources, part)
+    results = list(score_samples(predict, samples, model.decoding, model.confidence))
+    return {name: score.as_dict() for name, score in pool_scores(results).items()}
+
+
+def train_model(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Train a bundled model, export it into ``options.out`` and return recipe and scores."""
+    import torch
+
+    from napari_cellseg.models.networks.unet import count_parameters, export_onnx, save_weights
+    from napari_cellseg.training.pixel import Recipe, Run
+
+    torch.set_num_threads(options.threads)
+    model = MODELS[name]
+    samples = read_samples(options.data, model.sources, "train")
+    source = CropSource(samples, model.edge, model.augmentation, empty=model.empty, seed=options.seed)
+    recipe = Recipe(seed=options.seed, compile=not options.no_compile)
+    recipe = replace(recipe, steps=options.steps or recipe.steps)
+    run = Run(recipe, source, options.out, resume=options.resume, minutes=options.minutes)
+    network = run.average.network
+    for progress in run.training():
+        sys.stdout.write(f"{progress.done}/{progress.total} {progress.detail}\n")
+        sys.stdout.flush()
+    onnx = options.out / f"{name}.onnx"
+    difference = export_onnx(network, onnx)
+    if difference > 1e-4:
+        raise RuntimeError(f"PyTorch and ONNX Runtime must agree to 1e-4, but differ by {difference:.2g}")
+    save_weights(network, options.out / f"{name}.safetensors")
+    return {
+        "recipe": asdict(replace(recipe, steps=run.step)), "model": asdict(model),
+        "parameters": count_parameters(network), "images": len(samples),
+        "scores": score_file(onnx, options.data, model, threads=options.threads),
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m napari_cellseg.training.bundled", description=__doc__)
+    parser.add_argument("model", choices=sorted(MODELS))
+    parser.add_argument("--data", type=Path, required=True, help="folder with a subfolder per set")
+    parser.add_argument("--out", type=Path, help="folder for the checkpoint and the exported files")
+    parser.add_argument("--steps", type=int, help="optimiser steps")
+    parser.add_argument("--minutes", type=float, help="wall-clock budget; sets the steps from the pace")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--no-compile", action="store_true", help="train without torch.compile (no C++ compiler)")
+    parser.add_argument("--evaluate", type=Path, metavar="ONNX", help="only score this file")
+    parser.add_argument("--part", choices=("val", "train"), default="val", help="images that --evaluate scores")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.evaluate is None and options.out is None:
+        parser.error("--out is needed to train")
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+    if options.evaluate is not None:
+        result = score_file(options.evaluate, options.data, MODELS[options.model], options.part, options.threads)
+    else:
+        result = train_model(options.model, options)
+    text = json.dumps(result, indent=2)
+    sys.stdout.write(text + "\n")
+    if options.out is not None:
+        (options.out / f"{options.model}_scores.json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
