@@ -5,23 +5,13 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from napari_cellseg.errors import ModelError
-
-try:
-    from napari_cellseg.instances.decoding import VoteDecoding
-except ModuleNotFoundError:  # until the decoder is there
-
-    @dataclass(frozen=True)
-    class VoteDecoding:  # type: ignore[no-redef]
-        pass
-
-
+from napari_cellseg.instances.decoding import VoteDecoding
 from napari_cellseg.outputs import replacing
 
 CARD_FORMAT = 1

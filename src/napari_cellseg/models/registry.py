@@ -113,7 +113,7 @@ def find_model(model: str | Path) -> ModelEntry:
         Where there is no such model, or its card is missing or not valid.
     """
     path = Path(model).expanduser()
-    entries = list_models()
+    entries = list_models() if len(path.parts) <= 1 else []
     for entry in entries:
         if entry.card.name.casefold() == str(model).casefold():
             return entry
