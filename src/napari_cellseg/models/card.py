@@ -65,6 +65,15 @@ class Score(_Described):
     objects: Count = Field(description="Annotated objects in those images.")
 
 
+class CalibrationBin(_Described):
+    """How often objects of about the same confidence are right, on images the model was not trained on."""
+
+    low: Share = Field(description="Lowest confidence of the bin.")
+    high: Share = Field(description="Highest confidence of the bin.")
+    objects: Count = Field(description="Objects that the model found with such a confidence.")
+    precision: Share = Field(description="Share of them that match an annotated object at IoU 0.5.")
+
+
 class ModelCard(_Described):
     """All that is known about a model besides its weights."""
 
@@ -100,6 +109,7 @@ class ModelCard(_Described):
     parameters: Count = Field(description="Number of weights of the network.")
     data: tuple[DataSource, ...] = Field((), description="What it was trained and checked on.")
     scores: tuple[Score, ...] = Field((), description="How good it is on images it was not trained on.")
+    calibration: tuple[CalibrationBin, ...] = Field((), description="What a confidence is worth.")
     recipe: dict[str, Any] = Field(default_factory=dict, description="How it was trained, to repeat it.")
     not_for: tuple[str, ...] = Field((), description="What it should not be used for.")
     parent: str | None = Field(None, description="Name or hash of the model that it was trained from.")

@@ -199,6 +199,7 @@ def _open_session(content: bytes, source: str, providers: list[Any]) -> Any:
     options.use_deterministic_compute = True
     options.intra_op_num_threads = cpu_threads()
     options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(content, options, providers=providers)
