@@ -1,0 +1,6 @@
+"""segment(): the only place where images, tiles, models, instances and labels meet."""
+
+from napari_cellseg.pipeline.job import segment, segmenting
+from napari_cellseg.pipeline.results import Candidates, FinishedRegion, Segmentation
+
+__all__ = ["Candidates", "FinishedRegion", "Segmentation", "segment", "segmenting"]

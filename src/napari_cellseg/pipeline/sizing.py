@@ -1,0 +1,125 @@
+"""How large the objects of an image are, from a coarse look at a few windows of it."""
+
+from collections.abc import Generator
+from dataclasses import replace
+from itertools import product
+from math import ceil, pi
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_cellseg.events import Progress
+from napari_cellseg.instances.decoding import decode_votes
+from napari_cellseg.instances.instance import Instances
+from napari_cellseg.labels.rasterising import cut_instances
+from napari_cellseg.models.protocols import Model, PixelModel
+from napari_cellseg.pipeline.view import PlaneView
+from napari_cellseg.tiles.grid import Window
+
+SCALES = (0.25, 0.5, 1.0, 2.0)
+"""Scales that are tried; each shows the network objects within its range of diameters."""
+
+LOOK_PIXELS = 2**18
+"""Network pixels that are looked at for each scale."""
+
+STAGE = "Estimating object size"
+
+
+def estimate_diameter(model: Model, view: PlaneView) -> Generator[Progress, None, float | None]:
+    """Typical diameter of the objects of a plane.
+
+    The same places are looked at with several scales. The scale at which confident objects cover most of
+    them is taken, and there the diameter that half of the covered area lies below.
+
+    Parameters
+    ----------
+    model : PixelModel or InstanceModel
+        What looks.
+    view : PlaneView
+        The plane; its scale does not matter.
+
+    Returns
+    -------
+    float or None
+        Diameter of a circle of the same area, pixels of the plane; None where nothing was found.
+    """
+    centres = _busy_places(view)
+    best, diameter = 0.0, None
+    for i, scale in enumerate(SCALES):
+        yield Progress(STAGE, i, len(SCALES))
+        looks = [_look(model, replace(view, scale=scale), centre, len(centres)) for centre in centres]
+        covered = float(np.mean([c for c, _ in looks]))
+        areas = np.concatenate([a for _, a in looks])
+        if covered > best and areas.size:
+            best, diameter = covered, _median_diameter(areas) / scale
+    yield Progress(STAGE, len(SCALES), len(SCALES), f"{diameter:.0f} px" if diameter else "none found")
+    return diameter
+
+
+def _median_diameter(areas: NDArray[np.int64]) -> float:
+    """Diameter of the object at which half of the covered area is reached."""
+    ordered = np.sort(areas)
+    total = np.cumsum(ordered)
+    middle = ordered[int(np.searchsorted(total, total[-1] / 2))]
+    return float(np.sqrt(4 * middle / pi))
+
+
+def _busy_places(view: PlaneView, edge: int = 512, most: int = 25) -> list[tuple[float, float]]:
+    """Centres, in pixels of the plane, of one window, or in a large plane of the two with most contrast."""
+    height, width = view.planes.shape
+    if height * width <= 4 * edge**2:
+        return [(height / 2, width / 2)]
+    per_axis = ceil(most**0.5)
+    ys, xs = (np.linspace(min(edge, n) / 2, n - min(edge, n) / 2, per_axis) for n in (height, width))
+    plain = replace(view, scale=1.0, channels=1)
+    contrast = {}
+    for y, x in product(ys.tolist(), xs.tolist()):
+        rows, columns = (slice(max(0, int(c) - edge // 4), int(c) + edge // 4) for c in (y, x))
+        contrast[y, x] = float(plain.read(rows, columns).std())
+    return sorted(contrast, key=lambda place: -contrast[place])[:2]
+
+
+def _look(
+    model: Model, view: PlaneView, centre: tuple[float, float], looks: int
+) -> tuple[float, NDArray[np.int64]]:
+    """Share of a window that confident objects cover, weighted by confidence, and the areas of the whole ones."""
+    window = _window(view, centre, LOOK_PIXELS // looks, model.card.tile_multiple)
+    found = _found(model, view.read(*window)[None])
+    found = found.take(found.scores >= model.card.confidence)
+    areas = found.areas
+    height, width = view.shape
+    inside = (min(window[0].stop, height) - window[0].start, min(window[1].stop, width) - window[1].start)
+    whole = _untouched(found.boxes, window, view.shape)
+    return float(np.sum(areas * found.scores)) / (inside[0] * inside[1]), areas[whole & (areas > 0)]
+
+
+def _found(model: Model, tile: NDArray[np.float32]) -> Instances:
+    if isinstance(model, PixelModel):
+        decoded = decode_votes(model.predict_maps(tile)[0], model.card.decoder)
+        return cut_instances(decoded.labels, decoded.scores, decoded.classes)
+    return model.predict_instances(tile)[0]
+
+
+def _window(view: PlaneView, centre: tuple[float, float], pixels: int, multiple: int) -> Window:
+    """Window at network scale around a place, of about so many pixels, inside the plane where it fits."""
+    height, width = view.shape
+    rows = min(height, max(int(pixels**0.5), pixels // max(1, width)))
+    columns = min(width, pixels // rows)
+    spans = []
+    for place, length, size in zip(centre, (rows, columns), (height, width), strict=True):
+        edge = -(-length // multiple) * multiple
+        start = int(max(0, min(place * view.scale - edge / 2, size - edge)))
+        spans.append(slice(start, start + edge))
+    return spans[0], spans[1]
+
+
+def _untouched(boxes: NDArray[np.int32], window: Window, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which boxes do not touch a border of the window that lies inside the plane."""
+    whole = np.ones(len(boxes), np.bool_)
+    for axis in (0, 1):
+        if window[axis].start > 0:
+            whole &= boxes[:, axis] > 0
+        if window[axis].stop < shape[axis]:
+            whole &= boxes[:, axis + 2] < window[axis].stop - window[axis].start
+        whole &= boxes[:, axis] + window[axis].start < shape[axis]
+    return whole
