@@ -54,5 +54,5 @@ def test_tiles_of_any_allowed_shape_give_the_same_maps_every_time():
         assert maps.shape == (2, 4, height, width)
         assert np.isfinite(maps).all()
         assert np.array_equal(maps, model.predict_maps(tiles))
-    assert 0 <= maps[:, 0].min()
+    assert maps[:, 0].min() >= 0
     assert maps[:, 0].max() <= 1
