@@ -110,7 +110,7 @@ class Planes:
         plane : int
             Number of the plane.
         limit : int
-            About as many pixels at most, at least 1.
+            Pixels at most, but no fewer than one block of a slide.
         region : (slice, slice), optional
             Rows and columns to stay in.
 
@@ -125,14 +125,16 @@ class Planes:
         if height * width == 0:
             return np.zeros((0, self.channels), self.dtype)
         if height * width > max(STRIDED_PIXELS, limit):
-            per_axis = max(1, round(sqrt(limit) / BLOCK))
+            per_axis = max(1, int(sqrt(limit) / BLOCK))
             pieces = [
                 self._load(plane, rows, columns)
                 for rows in _spread(y0, y1, per_axis)
                 for columns in _spread(x0, x1, per_axis)
             ]
         else:
-            step = ceil(sqrt(height * width / max(1, limit)))
+            step = 1
+            while ceil(height / step) * ceil(width / step) > max(1, limit):
+                step += max(1, step // 16)
             pieces = list(self._strided(plane, slice(y0, y1), slice(x0, x1), step))
         return np.concatenate([p.reshape(-1, self.channels) for p in pieces])
 
