@@ -1,0 +1,1 @@
+"""napari's models, never Qt: layer ↔ array, undoable edits, readers, samples."""

@@ -1,0 +1,293 @@
+"""The confidence slider of a labels layer: previews, undoable steps, and the table that goes along."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from app_model.types import KeyCode, KeyMod
+from napari.layers import Labels
+from numpy.typing import NDArray
+
+from napari_cellseg.viewer.coalesced import FEATURES_INTERVAL, Coalesced, Later
+from napari_cellseg.viewer.detected import DetectedObjects, as_planes
+from napari_cellseg.viewer.feature_rows import rows_by_id, statuses
+from napari_cellseg.viewer.label_layer import LabelGeometry
+from napari_cellseg.viewer.painted import painted_ids
+from napari_cellseg.viewer.refilter import Refilter, Step
+
+HISTORY = 100
+"""Undo steps that napari keeps per labels layer."""
+PREVIEW_INTERVAL = 0.04
+"""Seconds between two redraws while the slider is dragged."""
+BY_PERSON = ("edited", "added", "accepted")
+_UNDO = KeyMod.CtrlCmd | KeyCode.KeyZ
+_REDO = KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
+
+
+@dataclass
+class _Change:
+    """One undo step of the layer: a move of the threshold, or something that a person painted."""
+
+    before: dict[int, str]
+    after: dict[int, str]
+    step: Step | None = None
+    renamed: list[tuple[int, int, int]] = field(default_factory=list)
+
+
+class ConfidenceFilter:
+    """Ties the threshold, the pixels of a labels layer and its table together, undo and redo included.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        Layer that shows the result.
+    labels : (…, Y, X) ndarray of int32
+        The array that the layer's data are a view of.
+    geometry : LabelGeometry
+        How it lies in the layer's dimensions.
+    objects : DetectedObjects
+        All objects, shown or not.
+    threshold : float
+        Confidence that the shown ones were kept by.
+    later : Later, optional
+        How to wait without blocking; None updates at once.
+    """
+
+    def __init__(
+        self,
+        layer: Labels,
+        labels: NDArray[np.int32],
+        geometry: LabelGeometry,
+        objects: DetectedObjects,
+        threshold: float,
+        later: Later | None = None,
+    ) -> None:
+        self.layer = layer
+        self.objects = objects
+        self.closed = False
+        self.on_change: list[Callable[[], None]] = []
+        self._labels, self._geometry = labels, geometry
+        self._refilter = Refilter(as_planes(labels), objects, threshold)
+        self._dragged: list[Step] = []
+        self._person: dict[int, str] = {}
+        self._undo: deque[_Change] = deque(maxlen=HISTORY)
+        self._redo: deque[_Change] = deque(maxlen=HISTORY)
+        self._own_step = False
+        self._table = Coalesced(self._write_table, FEATURES_INTERVAL, later)
+        self._picture = Coalesced(self._redraw, PREVIEW_INTERVAL, later)
+        self._write_table()
+        self._connect()
+
+    @property
+    def threshold(self) -> float:
+        """Confidence from which objects are shown."""
+        return self._refilter.threshold
+
+    @property
+    def shown_confidence(self) -> NDArray[np.float32]:
+        """Confidence of each detected object that is shown."""
+        return self._refilter.confidence[self._refilter.shown]
+
+    @property
+    def hidden(self) -> int:
+        """Number of detected objects that are not shown."""
+        return int(np.count_nonzero(~self._refilter.shown))
+
+    @property
+    def added(self) -> int:
+        """Number of objects that a person added."""
+        return sum(status == "added" for status in self._person.values())
+
+    def preview(self, threshold: float) -> None:
+        """Show another threshold while the slider moves; not an undo step, the table stays."""
+        if not self._dragged:
+            self._read_table()
+        step = self._refilter.move(threshold, self._person)
+        self._dragged.append(step)
+        self._picture.request()
+        self._tell()
+
+    def commit(self, threshold: float) -> None:
+        """Make a threshold hold, as one undo step."""
+        self._drop_preview()
+        self._read_table()
+        step = self._refilter.move(threshold, self._person)
+        touched = {label: self._person.get(label, "predicted") for label in step.touched}
+        self._person.update(dict.fromkeys(step.touched, "edited"))
+        self._refilter.revert_pixels(step)
+        if self._paint(step):
+            self._redo.clear()
+            self._undo.append(_Change(touched, dict.fromkeys(touched, "edited"), step))
+        self._table.request()
+        self._tell()
+
+    def undo(self, layer: Labels | None = None) -> None:
+        """Undo the layer's last step, table and threshold included."""
+        self._drop_preview()
+        self._read_table()
+        self.layer.undo()
+        if self._undo:
+            change = self._undo.pop()
+            self._redo.append(change)
+            for position, old, _ in change.renamed:
+                self._refilter.give_new_id(position, old)
+            if change.step is not None:
+                self._refilter.forget(change.step)
+            self._set_statuses(change.before)
+
+    def redo(self, layer: Labels | None = None) -> None:
+        """Do the layer's last undone step again, table and threshold included."""
+        self._drop_preview()
+        self._read_table()
+        self.layer.redo()
+        if self._redo:
+            change = self._redo.pop()
+            self._undo.append(change)
+            for position, _, new in change.renamed:
+                self._refilter.give_new_id(position, new)
+            if change.step is not None:
+                self._refilter.note(change.step)
+            self._set_statuses(change.after)
+
+    def flush(self) -> None:
+        """Write what waits: the table and the picture."""
+        self._table.flush()
+        self._picture.flush()
+
+    def close(self) -> None:
+        """Let go of the layer: its keys are napari's again."""
+        if self.closed:
+            return
+        self._drop_preview()
+        self.flush()
+        self.closed = True
+        self.layer.events.paint.disconnect(self._on_paint)
+        self.layer.events.data.disconnect(self._on_new_data)
+        self.layer.events.editable.disconnect(self._on_editable)
+        for key in (_UNDO, _REDO):
+            self.layer.bind_key(key, None)
+
+    def _connect(self) -> None:
+        self.layer.events.paint.connect(self._on_paint)
+        self.layer.events.data.connect(self._on_new_data)
+        self.layer.events.editable.connect(self._on_editable)
+        self.layer.bind_key(_UNDO, self.undo, overwrite=True)
+        self.layer.bind_key(_REDO, self.redo, overwrite=True)
+
+    def _paint(self, step: Step) -> bool:
+        """Write a step through the layer's history; whether there was anything to write."""
+        plane, y, x, values = step.pixels()
+        if not len(values):
+            self._redraw()
+            return False
+        outer = self._labels.shape[:-2]
+        index = (*np.unravel_index(plane, outer), y, x) if outer else (y, x)
+        self._own_step = True
+        try:
+            with self.layer.block_history():
+                self.layer.data_setitem(self._geometry.to_layer_indices(index), values)
+        finally:
+            self._own_step = False
+        return True
+
+    def _drop_preview(self) -> None:
+        """Back to what was shown before the slider was dragged."""
+        for step in reversed(self._dragged):
+            self._refilter.revert_pixels(step)
+            self._refilter.forget(step)
+        if self._dragged:
+            self._dragged = []
+            self._picture.cancel()
+
+    def _on_paint(self, event: Any) -> None:
+        if self._own_step:
+            return
+        self._read_table()
+        lost, gained = painted_ids(event.value)
+        before = {label: self._person.get(label, "") for label in lost | gained}
+        renamed = [moved for label in gained if (moved := self._keep_id_free(label))]
+        for label in lost | gained:
+            position = self._refilter.position(label)
+            detected = position is not None and bool(self._refilter.shown[position])
+            added = self._person.get(label) == "added" or not detected
+            self._person[label] = "added" if added else "edited"
+        self._redo.clear()
+        after = {label: self._person[label] for label in before}
+        self._undo.append(_Change(before, after, renamed=renamed))
+        self._table.request()
+        self._tell()
+
+    def _keep_id_free(self, label: int) -> tuple[int, int, int] | None:
+        """Where a person paints with the id reserved for a hidden object, that object gets another one."""
+        position = self._refilter.position(label)
+        if position is None or self._refilter.shown[position]:
+            return None
+        unused = max(int(self._refilter.ids.max()), label, *self._person, 0) + 1
+        self._refilter.give_new_id(position, unused)
+        return position, label, unused
+
+    def _set_statuses(self, changes: dict[int, str]) -> None:
+        for label, status in changes.items():
+            if status in BY_PERSON:
+                self._person[label] = status
+            else:
+                self._person.pop(label, None)
+        self._table.request()
+        self._tell()
+
+    def _read_table(self) -> None:
+        """Take over what a person wrote into the status column."""
+        self._table.flush()
+        features = self.layer.features
+        if "status" in features and "index" in features:
+            status = features["status"].astype(str).to_numpy()
+            by_person = np.isin(status, BY_PERSON)
+            labels = features["index"].to_numpy(np.int64)[by_person]
+            self._person = dict(zip(labels.tolist(), status[by_person].tolist(), strict=True))
+
+    def _write_table(self) -> None:
+        """Rows up to the largest label in use; columns that others added are kept."""
+        if self.closed:
+            return
+        refilter = self._refilter
+        in_use = [0, self.objects.kept, *self._person]
+        in_use.append(int(refilter.ids[refilter.shown].max(initial=0)))
+        detected = self.objects.features.assign(index=refilter.ids)
+        rows = rows_by_id(detected, max(in_use) + 1)
+        status = np.full(max(max(in_use), int(refilter.ids.max(initial=0))) + 1, "", object)
+        status[refilter.ids] = np.where(refilter.shown, "predicted", "filtered")
+        for label, word in self._person.items():
+            status[label] = word
+        rows["status"] = statuses(status[: len(rows)])
+        others = self.layer.features.reindex(range(len(rows)))
+        for column in others.columns.difference(rows.columns):
+            rows[column] = others[column]
+        self.layer.features = rows
+
+    def _redraw(self) -> None:
+        if not self.closed:
+            self.layer.refresh(extent=False, thumbnail=False, highlight=False)
+
+    def _on_new_data(self, event: Any = None) -> None:
+        """Somebody replaced the labels: what we know of them is void."""
+        if np.shares_memory(self.layer.data, self._labels):
+            return
+        self._dragged = []
+        self._table.cancel()
+        self._picture.cancel()
+        self.close()
+        self._tell()
+
+    def _on_editable(self, event: Any = None) -> None:
+        """napari empties its history when a layer becomes read-only."""
+        if not self.layer.editable:
+            self._undo.clear()
+            self._redo.clear()
+
+    def _tell(self) -> None:
+        for callback in list(self.on_change):
+            callback()
+
+
