@@ -54,6 +54,17 @@ def test_tiff_round_trips(tmp_path: Path, storage: str, compression: str, tile: 
     assert is_lazy == (storage == "lazy")
 
 
+def test_chunks_of_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles stay tiles, strips of a row are joined."""
+    monkeypatch.setattr(tiff, "LOADED_BYTES", 0)
+    monkeypatch.setattr(tiff, "_CHUNK_BYTES", 100 * 90 * 2)
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, pixels(300, 90), compression="zlib", tile=(16, 32))
+    assert read_image(path).data.chunksize == (16, 32)
+    tifffile.imwrite(path, pixels(300, 90), compression="zlib", rowsperstrip=1)
+    assert read_image(path).data.chunksize == (100, 90)
+
+
 @pytest.mark.parametrize(
     "unit, value, expected",
     [("µm", 0.5, 0.5), ("nm", 500, 0.5), ("mm", 0.0005, 0.5), ("cm", 0.00005, 0.5), ("pixel", 3, None)],

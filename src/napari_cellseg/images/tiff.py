@@ -98,19 +98,17 @@ def _pixels(series: tifffile.TiffPageSeries, path: Path) -> Any:
     if series.dataoffset is not None and not series.is_multifile:
         return tifffile.memmap(path, series=0, level=0, mode="r")
     stored = zarr.open(tifffile.imread(path, series=0, level=0, aszarr=True), mode="r")
-    return da.from_array(stored, chunks=_joined_strips(stored))
+    return da.from_array(stored, chunks=_joined_strips(stored, series.axes))
 
 
-def _joined_strips(stored: Any) -> tuple[int, ...]:
-    """Chunks of a few MB: files are often stored in strips of a few rows."""
+def _joined_strips(stored: Any, axes: str) -> tuple[int, ...]:
+    """Chunks to read at once: tiles as they are, strips of a few rows joined to a few MB."""
     chunks = list(stored.chunks)
-    size = int(np.prod(chunks)) * stored.dtype.itemsize
-    rows = max(range(len(chunks)), key=lambda i: (stored.shape[i] > chunks[i], i))
-    if chunks[rows] < stored.shape[rows] and all(
-        c == n for c, n in zip(chunks[rows + 1 :], stored.shape[rows + 1 :], strict=True)
-    ):
-        chunks[rows] *= max(1, _CHUNK_BYTES // size)
-    return tuple(min(c, n) for c, n in zip(chunks, stored.shape, strict=True))
+    y, x = axes.index("Y"), axes.index("X")
+    if chunks[x] >= stored.shape[x]:
+        strip = int(np.prod(chunks)) * stored.dtype.itemsize
+        chunks[y] = min(stored.shape[y], chunks[y] * max(1, _CHUNK_BYTES // strip))
+    return tuple(chunks)
 
 
 def _check_complete(series: tifffile.TiffPageSeries, path: Path) -> None:
