@@ -89,27 +89,41 @@ def simulate_timelapse(
     if frames < 1 or speed < 0:
         raise OptionError(f"frames must be at least 1 and speed at least 0, not {frames} and {speed}.")
     rng = np.random.default_rng(seed)
-    first = np.zeros((height, width), np.int32)
-    count = object_count(objects, first.size, np.pi / 4 * (sum(diameter) / 2) ** 2, 0.14)
-    outlines, _ = place_outlines(rng, first, count, diameter, touching=touching, irregularity=irregularity)
-    nuclei = [
-        _Nucleus(i, o, NucleusLook.draw(rng), rng.normal(0, speed, 2), o.radius)
-        for i, o in enumerate(outlines, start=1)
-    ]
+    size = (height, width)
+    nuclei = _first_nuclei(rng, size, objects, diameter, touching, irregularity, speed)
     stain = NuclearStain(rng, texture)
-    lamp = illumination(rng, first.shape, uneven)
+    lamp = illumination(rng, size, uneven)
     parents: dict[int, int] = {}
     images, truths = [], []
     for frame in range(frames):
         if frame:
-            nuclei = _next_frame(rng, nuclei, parents, speed, division, first.shape)
-        labels, light = _draw(nuclei, stain, first.shape)
+            nuclei = _next_frame(rng, nuclei, parents, speed, division, size)
+        labels, light = _draw(nuclei, stain, size)
         truths.append(labels)
         images.append(
             photograph(rng, light, background=background, blur=blur, noise=noise, bits=bits, lamp=lamp)
         )
     truth, parents = _numbered(np.stack(truths), parents)
     return SimulatedImage(np.stack(images), truth, "TYX", PixelSize(0.5, 0.5), parents)
+
+
+def _first_nuclei(
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    objects: int | None,
+    diameter: tuple[float, float],
+    touching: float,
+    irregularity: float,
+    speed: float,
+) -> list[_Nucleus]:
+    """Nuclei of the first frame, 1 … N, each with a direction of its own."""
+    labels = np.zeros(shape, np.int32)
+    count = object_count(objects, labels.size, np.pi / 4 * (sum(diameter) / 2) ** 2, 0.14)
+    outlines, _ = place_outlines(rng, labels, count, diameter, touching=touching, irregularity=irregularity)
+    return [
+        _Nucleus(i, o, NucleusLook.draw(rng), rng.normal(0, speed, 2), o.radius)
+        for i, o in enumerate(outlines, start=1)
+    ]
 
 
 def _draw(
