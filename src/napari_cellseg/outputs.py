@@ -29,6 +29,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OutputError:
+        raise
     except OSError as error:
         raise output_error(path, error) from error
     finally:
@@ -53,8 +55,6 @@ def make_folder(path: str | Path) -> Path:
 
 def output_error(path: str | Path, error: OSError) -> OutputError:
     """The error of a failed write, in words."""
-    if isinstance(error, OutputError):
-        return error
     reasons = {
         errno.ENOSPC: "the disk is full",
         errno.EDQUOT: "your disk quota is used up",
