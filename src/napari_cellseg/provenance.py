@@ -13,7 +13,9 @@ import numpy as np
 from napari_cellseg import __version__
 from napari_cellseg.models.card import ModelCard
 
-ARGUMENTS = ("axes", "channel", "pixel_size", "diameter", "confidence", "tile", "link", "device", "region", "planes")
+ARGUMENTS = (
+    "axes", "channel", "pixel_size", "diameter", "confidence", "tile", "link", "device", "region", "planes",
+)
 """Arguments of `segment` that a script repeats, in order."""
 
 

@@ -99,7 +99,8 @@ class TileMerger:
         for i in whole.tolist():
             if not _covered(pieces.instances, i, kept):
                 kept.append(i)
-        cut = [i for i in order.tolist() if clearance[i] <= CUT_MARGIN and not _covered(pieces.instances, i, kept)]
+        cut_off = order[clearance[order] <= CUT_MARGIN]
+        cut = [i for i in cut_off.tolist() if not _covered(pieces.instances, i, kept)]
         left = pieces.take(np.array(cut, np.intp))
         groups = _components(len(cut), _agreeing(left))
         united = [unite_instances(left.instances.take(groups == g)) for g in np.unique(groups)]
@@ -112,7 +113,8 @@ class TileMerger:
         limits = np.array([0, 0, *self._shape])
         outer = frames == limits
         gaps[outer] = np.iinfo(np.int64).max
-        return gaps.min(axis=1)
+        nearest: NDArray[np.int64] = gaps.min(axis=1)
+        return nearest
 
 
 def clip_instances(instances: Instances, frame: Frame) -> Instances:

@@ -131,7 +131,8 @@ def _plane_boxes(boxes: NDArray[np.int32], placement: Placement) -> NDArray[np.i
     high = np.ceil((boxes[:, 2:] + (oy, ox) + 0.5) / placement.scale - 0.5) + 1
     grown = np.concatenate([low, high], axis=1)
     limit = np.array(placement.plane_shape * 2, np.float64)
-    return np.clip(grown, 0, limit).astype(np.int64)
+    inside: NDArray[np.int64] = np.clip(grown, 0, limit).astype(np.int64)
+    return inside
 
 
 def enlarge_labels(

@@ -13,7 +13,9 @@ Labels = NDArray[np.int32]
 
 
 @njit(cache=True, nogil=True)
-def _paint(labels: Any, boxes: Any, pixels: Any, starts: Any, ids: Any, dy: int, dx: int, painted: Any) -> None:
+def _paint(
+    labels: Any, boxes: Any, pixels: Any, starts: Any, ids: Any, dy: int, dx: int, painted: Any
+) -> None:
     for i in range(ids.size):
         y0, x0, y1, x1 = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3]
         position = starts[i]

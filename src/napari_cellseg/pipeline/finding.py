@@ -98,7 +98,8 @@ class Search:
         low, high = np.array([y.start, x.start]) - 0.5, np.array([y.stop, x.stop]) - 0.5
         high = np.where(high + 0.5 >= self.plane_shape, np.inf, high)
         low = np.where(low + 0.5 <= 0, -np.inf, low)
-        return np.all((points >= low) & (points < high), axis=1)
+        inside: NDArray[np.bool_] = np.all((points >= low) & (points < high), axis=1)
+        return inside
 
 
 def find_objects(search: Search) -> Generator[Found, None, None]:
@@ -206,7 +207,7 @@ def _ownership(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which reference points a block may claim, and which of them lie so close to a border that
     the neighbouring block may claim them too."""
-    points = np.asarray(anchors, np.float64) + [block.read[0].start, block.read[1].start]
+    points = np.asarray(anchors, np.float64) + (block.read[0].start, block.read[1].start)  # noqa: RUF005
     inside = np.ones(len(points), np.bool_)
     borderline = np.zeros(len(points), np.bool_)
     for axis in (0, 1):

@@ -4,18 +4,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from napari_cellseg.events import Job, Progress, drain
+from napari_cellseg.images.channels import Channel
 from napari_cellseg.images.planes import open_planes
 from napari_cellseg.models.protocols import InstanceModel, PixelModel
 from napari_cellseg.models.registry import load_model
 from napari_cellseg.pipeline.clock import Clock
 from napari_cellseg.pipeline.options import Options, check_link
 from napari_cellseg.pipeline.outputs import check_labels
+from napari_cellseg.pipeline.preflight import image_shape
 from napari_cellseg.pipeline.results import Segmentation
 from napari_cellseg.pipeline.run import Run
-
 
 ModelChoice = str | Path | PixelModel | InstanceModel
 
@@ -25,7 +24,7 @@ def segmenting(
     model: ModelChoice = "nuclei",
     *,
     axes: str | None = None,
-    channel: int | Sequence[int] | str | None = None,
+    channel: Channel = None,
     pixel_size: Any = None,
     diameter: float | Literal["auto"] | None = None,
     confidence: float | None = None,
@@ -51,7 +50,7 @@ def segmenting(
     clock = Clock()
     opened = open_planes(image, axes=axes, channel=channel)
     options = Options(pixel_size, diameter, confidence, tile, link, device, region, planes)
-    given = {"axes": axes, "channel": channel, "shape": _shape(image)}
+    given = {"axes": axes, "channel": channel, "shape": list(image_shape(image))}
     check_labels(out, opened.labels_shape)
     check_link(options, opened)
     yield Progress("Loading model", 0, 1)
@@ -67,7 +66,7 @@ def segment(
     model: ModelChoice = "nuclei",
     *,
     axes: str | None = None,
-    channel: int | Sequence[int] | str | None = None,
+    channel: Channel = None,
     pixel_size: Any = None,
     diameter: float | Literal["auto"] | None = None,
     confidence: float | None = None,
@@ -108,8 +107,8 @@ def segment(
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
     out : array or path, optional
-        Where labels go: a numpy or zarr array of int32, which is erased first, or the path of a new zarr store
-        that ends in ``.zarr``. None: a new numpy array.
+        Where labels go: a numpy or zarr array of int32, which is erased first, or the path of a new zarr
+        store that ends in ``.zarr``. None: a new numpy array.
     region : tuple of two slices, optional
         Rows and columns: only the objects whose reference point lies here are found, whole. Their labels are
         those of the whole plane's pixels, but numbered from 1.
@@ -121,7 +120,7 @@ def segment(
     Returns
     -------
     Segmentation
-        Labels (…, Y, X) int32, unique over the whole stack, a table, candidates and provenance.
+        Labels (…, Y, X) int32, unique over the whole stack, a table, candidates, provenance.
 
     Raises
     ------
@@ -139,9 +138,3 @@ def segment(
     )
     return drain(job, progress)
 
-
-def _shape(image: Any) -> list[int]:
-    """Shape of an image, of the first level where it is multiscale."""
-    if not hasattr(image, "shape") and len(image) and hasattr(image[0], "shape"):
-        image = image[0]
-    return [int(n) for n in np.shape(image)]

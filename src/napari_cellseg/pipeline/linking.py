@@ -154,7 +154,8 @@ def _unite(parts: list[_PlanePieces], confidence: float) -> _Objects:
     numbers = np.concatenate([p.numbers for p in parts]) if parts else np.zeros(0, np.int64)
     pieces = Instances.concatenate([p.instances for p in parts])
     areas = np.concatenate([p.areas for p in parts]).astype(float) if parts else np.zeros(0)
-    planes = np.concatenate([np.full(len(p.numbers), p.plane, np.int32) for p in parts] or [np.zeros(0, np.int32)])
+    at = [np.full(len(p.numbers), p.plane, np.int32) for p in parts]
+    planes = np.concatenate(at) if at else np.zeros(0, np.int32)
     total = np.maximum(np.bincount(numbers, areas), 1.0)
     scores = (np.bincount(numbers, areas * pieces.scores) / total).astype(np.float32)
     by_area = np.lexsort((-areas, numbers))

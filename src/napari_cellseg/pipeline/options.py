@@ -73,7 +73,8 @@ def mean_pixel_size(pixel_size: Any) -> float | None:
         values = np.zeros(0)
     if values.shape not in ((1,), (2,)) or not np.all(np.isfinite(values) & (values > 0)):
         raise OptionError(
-            f"pixel_size must be µm per pixel, one number above 0 or one each for y and x, not {pixel_size!r}."
+            f"pixel_size must be µm per pixel, one number above 0 or one each for y and x, "
+            f"not {pixel_size!r}."
         )
     return float(np.exp(np.log(values).mean()))
 

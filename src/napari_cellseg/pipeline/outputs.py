@@ -31,7 +31,7 @@ class LabelTarget:
 
     def paint(self, index: tuple[int, ...], y: slice, x: slice, labels: NDArray[np.int32]) -> None:
         """Write the labels of a window that are not 0, and leave the other pixels as they are."""
-        key = (*index, y, x)
+        key: tuple[int | slice, ...] = (*index, y, x)
         if isinstance(self.array, np.ndarray):
             np.copyto(self.array[key], labels, where=labels > 0)
         else:

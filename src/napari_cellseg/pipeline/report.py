@@ -33,7 +33,9 @@ class Report:
         self.warnings.append(text)
         warnings.warn(text, CellSegWarning, stacklevel=4)
 
-    def judge(self, plane_count: int, found: int, candidates: Candidates, confidence: float, size: float) -> None:
+    def judge(
+        self, plane_count: int, found: int, candidates: Candidates, confidence: float, size: float
+    ) -> None:
         """Say at the end what was odd about the planes and, where nothing was found, why.
 
         Parameters
@@ -57,20 +59,22 @@ class Report:
         void = [p for p, i in self.intensities.items() if i.is_void]
         constant = [p for p, i in self.intensities.items() if i.is_constant and not i.is_void]
         if void and len(void) == len(self.intensities):
-            raise ImageError("No pixel of the image is a number: all are NaN or infinite. Check how it was made.")
+            raise ImageError(
+                "No pixel of the image is a number: all are NaN or infinite. Check how it was made."
+            )
         several = plane_count > 1
         if void:
-            self.warn(f"{_planes(void)} no pixel that is a number (all NaN or infinite): nothing is found there.")
+            self.warn(f"{_planes(void)} only NaN or infinite pixels: nothing is found there.")
         if constant:
-            which = f"{_planes(constant)} one intensity only" if several else "The image has one intensity only"
-            self.warn(f"{which}, without any contrast: nothing is found there.")
+            which = _planes(constant) if several else "The image has"
+            self.warn(f"{which} one intensity only, without any contrast: nothing is found there.")
         bad = sum(i.nonfinite for i in self.intensities.values() if not i.is_void)
         if bad:
-            self.warn(f"{bad:,} pixel values are NaN or infinite; they were read as background or as brightest.")
+            self.warn(f"{bad:,} pixel values are NaN or infinite; NaN was read as background.")
         if self.cut_off:
             self.warn(
-                f"{self.cut_off:,} objects are larger than the model can see whole at this scale and may be cut. "
-                f"Give a larger object diameter than {size:.0f} px."
+                f"{self.cut_off:,} objects are larger than the model can see whole at this scale and may be "
+                f"cut. Give a larger object diameter than {size:.0f} px."
             )
         if not found and len(void) + len(constant) < len(self.intensities):
             self.warn(_why_nothing(candidates, confidence, size))
@@ -87,12 +91,12 @@ def _why_nothing(candidates: Candidates, confidence: float, size: float) -> str:
     if len(candidates):
         strongest = float(candidates.instances.scores.max())
         return (
-            f"No object reaches the confidence {confidence:.2f}; {len(candidates):,} weaker ones were found, the "
-            f"strongest with {strongest:.2f}. Lower the confidence to see them."
+            f"No object reaches the confidence {confidence:.2f}; {len(candidates):,} weaker ones were found, "
+            f"the strongest with {strongest:.2f}. Lower the confidence to see them."
         )
     return (
-        f"No objects were found, not even weak ones. Check that the channel and the model fit the image, and that "
-        f"its objects are about {size:.0f} px in diameter."
+        f"No objects were found, not even weak ones. Check that the channel and the model fit the image, and "
+        f"that its objects are about {size:.0f} px in diameter."
     )
 
 

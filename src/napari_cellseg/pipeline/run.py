@@ -67,7 +67,8 @@ class Run:
         with self.clock.measure("finishing"):
             features, candidates = collector.finish(self.model.card.classes)
         self.report.judge(
-            len(self.planes), len(features), candidates, self.confidence, self.model.card.diameter / self.scale
+            len(self.planes), len(features), candidates, self.confidence,
+            self.model.card.diameter / self.scale,
         )
         provenance = self._provenance(given, len(features), len(candidates))
         return Segmentation(target.array, features, candidates, provenance)
@@ -112,7 +113,8 @@ class Run:
     def _expect(self, planes_left: int) -> None:
         """Work out how many tiles there are in all."""
         shape = scaled_shape(self.planes.shape, self.scale)
-        window = needed_window(shape, halo_of(self.model.card), network_window(self.region, shape, self.scale))
+        inside = network_window(self.region, shape, self.scale)
+        window = needed_window(shape, halo_of(self.model.card), inside)
         self.per_plane = count_tiles(self.tiling.grid(shape), window)
         self.total = self.done + self.per_plane * planes_left
 
@@ -123,7 +125,8 @@ class Run:
         before = self.done
         view = self._view(plane)
         collector.start_plane(plane)
-        detail = f"plane {len(self.chosen) - planes_left + 1} of {len(self.chosen)}" if len(self.chosen) > 1 else ""
+        count = len(self.chosen)
+        detail = f"plane {count - planes_left + 1} of {count}" if count > 1 else ""
         while view is not None:
             try:
                 yield from self._search(view, collector, detail)
@@ -177,13 +180,16 @@ class Run:
             choice = card.name
         self.model = load_model(choice, "cpu")
         self.tiling = choose_tiling(card, self.options.tile, self.model.device)
-        self.report.warn(f"{before} ran out of memory even with the smallest tiles; the CPU goes on, more slowly.")
+        self.report.warn(
+            f"{before} ran out of memory even with the smallest tiles; the CPU goes on, more slowly."
+        )
 
     def _provenance(self, given: dict[str, Any], count: int, candidates: int) -> dict[str, Any]:
         """How the labels came about."""
         planes, options, card = self.planes, self.options, self.model.card
         parameters = {
-            "axes": given["axes"], "channel": given["channel"], "pixel_size": options.pixel_size, "diameter": options.diameter,
+            "axes": given["axes"], "channel": given["channel"],
+            "pixel_size": options.pixel_size, "diameter": options.diameter,
             "confidence": options.confidence, "tile": options.tile, "link": options.link,
             "device": options.device, "region": options.region, "planes": options.planes,
         }

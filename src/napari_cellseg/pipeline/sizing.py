@@ -82,7 +82,7 @@ def _busy_places(view: PlaneView, edge: int = 512, most: int = 25) -> list[tuple
 def _look(
     model: Model, view: PlaneView, centre: tuple[float, float], looks: int
 ) -> tuple[float, NDArray[np.int64]]:
-    """Share of a window that confident objects cover, weighted by confidence, and the areas of the whole ones."""
+    """Share of a window that confident objects cover, weighted by confidence; areas of the whole ones."""
     window = _window(view, centre, LOOK_PIXELS // looks, model.card.tile_multiple)
     found = _found(model, view.read(*window)[None])
     found = found.take(found.scores >= model.card.confidence)

@@ -133,7 +133,7 @@ class TileGrid:
 
 
 def _meets(support: tuple[int, int], window: slice) -> bool:
-    return support[0] < window.stop and support[1] > window.start
+    return support[0] < int(window.stop) and support[1] > int(window.start)
 
 
 def tile_axis(
@@ -171,7 +171,8 @@ def tile_axis(
     units = (padded - edge) // multiple
     starts = tuple(int(i * units / (count - 1) + 0.5) * multiple for i in range(count))
     shared = min(a + edge - b for a, b in zip(starts[:-1], starts[1:], strict=True))
-    return AxisTiles(length, edge, starts, min(overlap // 8 if trim is None else trim, max(0, shared - 1) // 2))
+    trim = overlap // 8 if trim is None else trim
+    return AxisTiles(length, edge, starts, min(trim, max(0, shared - 1) // 2))
 
 
 def tile_grid(
@@ -210,7 +211,9 @@ class Block:
     read: Window
 
 
-def block_grid(shape: tuple[int, int], edge: int, halo: int, window: Window | None = None) -> list[list[Block]]:
+def block_grid(
+    shape: tuple[int, int], edge: int, halo: int, window: Window | None = None
+) -> list[list[Block]]:
     """Blocks that partition a plane, or a window of it, in rows from top to bottom.
 
     Parameters
