@@ -53,7 +53,7 @@ class SegmentChoices:
     size: float = 30.0
     pixel_size: PixelSize | None = None
     confidence: float | None = None
-    run_on: RunOn = RunOn.VISIBLE
+    run_on: RunOn = RunOn.PLANE
     link_z: bool = False
     device: str = "auto"
     tile: int | None = None

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from app_model.types import KeyCode, KeyMod
-from napari.layers import Labels
+from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
 from napari_cellseg.viewer.coalesced import FEATURES_INTERVAL, Coalesced, Later
@@ -19,6 +19,8 @@ from napari_cellseg.viewer.refilter import Refilter, Step
 
 HISTORY = 100
 """Undo steps that napari keeps per labels layer."""
+COUNTED_AT_ONCE = 2**24
+"""Pixels that are counted between two redraws of a drag."""
 PREVIEW_INTERVAL = 0.04
 """Seconds between two redraws while the slider is dragged."""
 BY_PERSON = ("edited", "added", "accepted")
@@ -67,6 +69,7 @@ class ConfidenceFilter:
         self.layer = layer
         self.objects = objects
         self.closed = False
+        self.preview_of: Layer | None = None
         self.on_change: list[Callable[[], None]] = []
         self._labels, self._geometry = labels, geometry
         self._refilter = Refilter(as_planes(labels), objects, threshold)
@@ -75,6 +78,7 @@ class ConfidenceFilter:
         self._undo: deque[_Change] = deque(maxlen=HISTORY)
         self._redo: deque[_Change] = deque(maxlen=HISTORY)
         self._own_step = False
+        self._covered: int | None = None
         self._table = Coalesced(self._write_table, FEATURES_INTERVAL, later)
         self._picture = Coalesced(self._redraw, PREVIEW_INTERVAL, later)
         self._write_table()
@@ -99,6 +103,12 @@ class ConfidenceFilter:
     def added(self) -> int:
         """Number of objects that a person added."""
         return sum(status == "added" for status in self._person.values())
+
+    def covered_pixels(self) -> int:
+        """Pixels that belong to any object; of huge images the last count while the slider is dragged."""
+        if not self._dragged or self._labels.size <= COUNTED_AT_ONCE or self._covered is None:
+            self._covered = int(np.count_nonzero(self._labels))
+        return self._covered
 
     def preview(self, threshold: float) -> None:
         """Show another threshold while the slider moves; not an undo step, the table stays."""

@@ -52,13 +52,19 @@ def find_pixel_size(layer: Layer, axes: str) -> KnownPixelSize:
     return KnownPixelSize(None, problem or "Pixel size unknown")
 
 
+def source_path(layer: Layer) -> Path | None:
+    """The file that a layer came from, where it is known and still there."""
+    path = layer.source.path or layer.metadata.get("path")
+    return Path(path) if path and Path(path).exists() else None
+
+
 def file_metadata(layer: Layer) -> tuple[ImageMetadata | None, str]:
     """What the tags of a layer's file say, and in words why they say nothing."""
-    path = layer.source.path
-    if not path or not Path(path).exists():
+    path = source_path(layer)
+    if path is None:
         return None, ""
     try:
-        return _cached_metadata(str(path), Path(path).stat().st_mtime_ns), ""
+        return _cached_metadata(str(path), path.stat().st_mtime_ns), ""
     except CellSegError as error:
         return None, f"Pixel size unknown: {error}"
 

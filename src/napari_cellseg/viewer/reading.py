@@ -28,7 +28,7 @@ def image_layer_data(image: ImageFile) -> LayerData:
     """
     axes = image.axes
     name = image.path.name.removesuffix(image.path.suffix).removesuffix(".ome")
-    keywords: dict[str, Any] = {"name": name, "metadata": {"channel_names": list(image.metadata.channel_names)}}
+    keywords: dict[str, Any] = {"name": name, "metadata": {"path": str(image.path)}}
     if axes is None:
         return image.data, {**keywords, "rgb": False}, "image"
     rgb = axes.endswith("S") and image.data.shape[-1] in (3, 4)

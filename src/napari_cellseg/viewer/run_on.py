@@ -90,6 +90,21 @@ def choose_part(
     return Part(_shapes_region(layer, image, shapes), planes)
 
 
+def add_region_layer(viewer: ViewerModel, layer: Image) -> Shapes:
+    """Add a Shapes layer on an image, ready to draw a rectangle."""
+    shapes = Shapes(
+        ndim=2,
+        name=f"{layer.name} region",
+        scale=layer.scale[-2:],
+        translate=layer.translate[-2:],
+        units=layer.units[-2:],
+        axis_labels=layer.axis_labels[-2:],
+    )
+    viewer.add_layer(shapes)
+    shapes.mode = "add_rectangle"
+    return shapes
+
+
 def _current_plane(viewer: ViewerModel, layer: Image, image: LayerImage) -> int:
     """Number of the plane that the viewer shows."""
     if not image.outer_axes:

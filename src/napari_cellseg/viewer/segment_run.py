@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from napari_cellseg.events import Job, Progress
 from napari_cellseg.models.registry import find_model
 from napari_cellseg.pipeline import FinishedRegion, Segmentation, segmenting
+from napari_cellseg.provenance import as_script
 from napari_cellseg.viewer.choices import SegmentRequest
 from napari_cellseg.viewer.coalesced import Coalesced, Later
 from napari_cellseg.viewer.confidence import ConfidenceFilter
 from napari_cellseg.viewer.detected import DetectedObjects, detected_objects
 from napari_cellseg.viewer.label_layer import METADATA_KEY, LabelGeometry, make_labels_layer
+from napari_cellseg.viewer.pixel_size import source_path
 
 REDRAW_INTERVAL = 0.2
 """Seconds between two redraws while results arrive."""
@@ -30,7 +32,6 @@ class Outcome:
 
     result: Segmentation
     objects: DetectedObjects
-    covered: float
 
 
 def segmenting_for_viewer(
@@ -50,8 +51,7 @@ def segmenting_for_viewer(
     result = yield from segmenting(request.image.data, out=labels, **request.arguments)
     yield Progress("Finishing", 0, 1)
     objects = detected_objects(result, find_model(request.arguments["model"]).card.classes)
-    covered = np.count_nonzero(labels) / max(1, request.part.pixels(request.image))
-    return Outcome(result, objects, min(1.0, covered))
+    return Outcome(result, objects)
 
 
 class SegmentRun:
@@ -158,12 +158,21 @@ class SegmentRun:
             self.layer.refresh(extent=False, thumbnail=False, highlight=False)
 
     def _image_record(self) -> dict[str, Any]:
-        path = self.image_layer.source.path
+        path = source_path(self.image_layer)
         return {"name": self.image_layer.name, "path": str(path) if path else None}
 
 
-def result_line(slider: ConfidenceFilter, covered: float) -> str:
-    """The result in a line: how many, how many are doubtful, how much they cover."""
+def result_line(slider: ConfidenceFilter, pixels: int) -> str:
+    """The result in a line: how many, how many are doubtful, how much they cover.
+
+    Parameters
+    ----------
+    slider : ConfidenceFilter
+        The result.
+    pixels : int
+        Pixels that were segmented.
+    """
+    covered = min(1.0, slider.covered_pixels() / max(1, pixels))
     confidence = slider.shown_confidence
     count = len(confidence) + slider.added
     text = f"{count:,} {'cell' if count == 1 else 'cells'}"
@@ -173,6 +182,13 @@ def result_line(slider: ConfidenceFilter, covered: float) -> str:
     elif slider.hidden:
         text += f", {slider.hidden:,} weaker ones hidden"
     return f"{text}; confluence {100 * covered:.0f} %"
+
+
+def script_of(slider: ConfidenceFilter) -> str:
+    """Python that repeats a result, with the confidence that the slider shows."""
+    provenance = slider.layer.metadata[METADATA_KEY]
+    resolved = {**provenance["resolved"], "confidence": slider.threshold}
+    return as_script({**provenance, "resolved": resolved})
 
 
 def is_untouched(slider: ConfidenceFilter) -> bool:
