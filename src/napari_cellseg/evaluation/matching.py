@@ -103,9 +103,7 @@ class AveragePrecision:
     def __add__(self, other: "AveragePrecision") -> "AveragePrecision":
         if self.thresholds != other.thresholds:
             raise ValueError(f"thresholds must be equal, got {self.thresholds} and {other.thresholds}")
-        return AveragePrecision(
-            self.thresholds, self.tp + other.tp, self.fp + other.fp, self.fn + other.fn
-        )
+        return AveragePrecision(self.thresholds, self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
 
 
 def label_overlaps(prediction: NDArray[np.integer], truth: NDArray[np.integer]) -> Overlaps:

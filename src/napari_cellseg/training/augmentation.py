@@ -104,7 +104,11 @@ def _warp(image, labels, matrix, centre, edge, samples, out, out_labels):  # typ
 
 
 def warp_crop(
-    image: Image, labels: NDArray[np.integer], matrix: NDArray[np.float64], centre: tuple[float, float], edge: int
+    image: Image,
+    labels: NDArray[np.integer],
+    matrix: NDArray[np.float64],
+    centre: tuple[float, float],
+    edge: int,
 ) -> tuple[Image, Labels]:
     """Square crop of an image and of its labels through the same transform.
 
@@ -117,7 +121,8 @@ def warp_crop(
     matrix : (2, 2) ndarray
         From crop pixels to image pixels.
     centre : (float, float)
-        Pixel y, x of the image that comes to the middle of the crop. Beyond its border, the image is reflected.
+        Pixel y, x of the image that comes to the middle of the crop. Beyond its border, the image is
+        reflected.
     edge : int
         Height and width of the crop.
     """
@@ -205,15 +210,15 @@ def _noise(shape: tuple[int, ...], rng: np.random.Generator) -> Image:
 def empty_image(edge: int, rng: np.random.Generator) -> Image:
     """Image (edge, edge, 3) without any object: noise of several kinds, uneven light, hot pixels.
 
-    It is scaled as a whole image would be, so that noise fills the range as it does in an empty field of view.
+    It is scaled as a whole image would be, so that noise fills the range as in an empty field of view.
     """
     kind = rng.integers(4)
-    noise = rng.standard_normal((edge, edge), np.float32)
+    noise: NDArray[np.floating] = rng.standard_normal((edge, edge), np.float32)
     if kind == 1:
-        noise = rng.poisson(rng.uniform(0.3, 20.0), (edge, edge)).astype(np.float32)
+        noise = np.asarray(rng.poisson(rng.uniform(0.3, 20.0), (edge, edge)), np.float32)
     elif kind == 2:
         noise = gaussian_filter(noise, float(np.exp(rng.uniform(np.log(0.4), np.log(4.0)))))
-    noise = noise / max(1e-6, float(noise.std()))
+    noise = (noise / max(1e-6, float(noise.std()))).astype(np.float32)
     if rng.random() < 0.5:
         noise = noise + uneven_light((edge, edge), rng.uniform(0.5, 12.0), rng)
     if rng.random() < 0.3:

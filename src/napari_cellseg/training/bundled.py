@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +43,17 @@ class BundledModel:
     sources: tuple[str, ...]
     edge: int = 224
     empty: float = 0.03
-    augmentation: Augmentation = Augmentation()
-    decoding: VoteDecoding = VoteDecoding()
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    decoding: VoteDecoding = field(default_factory=VoteDecoding)
     confidence: float = 0.5
 
 
 MODELS = {"nuclei": BundledModel(sources=("dsb2018", "bbbc039", "bitdepth"))}
 
 
-def score_file(onnx: Path, data: Path, model: BundledModel, part: str = "val", threads: int = 0) -> dict[str, Any]:
+def score_file(
+    onnx: Path, data: Path, model: BundledModel, part: str = "val", threads: int = 0
+) -> dict[str, Any]:
     """Scores of an ONNX file on the labelled images of a folder, JSON values by set.
 
     Parameters
@@ -100,8 +102,10 @@ def train_model(name: str, options: argparse.Namespace) -> dict[str, Any]:
         raise RuntimeError(f"PyTorch and ONNX Runtime must agree to 1e-4, but differ by {difference:.2g}")
     save_weights(network, options.out / f"{name}.safetensors")
     return {
-        "recipe": asdict(replace(recipe, steps=run.step)), "model": asdict(model),
-        "parameters": count_parameters(network), "images": len(samples),
+        "recipe": asdict(replace(recipe, steps=run.step)),
+        "model": asdict(model),
+        "parameters": count_parameters(network),
+        "images": len(samples),
         "scores": score_file(onnx, options.data, model, threads=options.threads),
     }
 
@@ -116,9 +120,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    parser.add_argument("--no-compile", action="store_true", help="train without torch.compile (no C++ compiler)")
+    parser.add_argument(
+        "--no-compile", action="store_true", help="train without torch.compile (no C++ compiler)"
+    )
     parser.add_argument("--evaluate", type=Path, metavar="ONNX", help="only score this file")
-    parser.add_argument("--part", choices=("val", "train"), default="val", help="images that --evaluate scores")
+    parser.add_argument(
+        "--part", choices=("val", "train"), default="val", help="images that --evaluate scores"
+    )
     return parser
 
 
@@ -131,7 +139,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
     if options.evaluate is not None:
-        result = score_file(options.evaluate, options.data, MODELS[options.model], options.part, options.threads)
+        result = score_file(
+            options.evaluate, options.data, MODELS[options.model], options.part, options.threads
+        )
     else:
         result = train_model(options.model, options)
     text = json.dumps(result, indent=2)

@@ -104,8 +104,12 @@ def map_losses(maps: Tensor, targets: Tensor) -> Tensor:
     overlap = (probability * foreground).sum((1, 2, 3))
     dice = 1 - (2 * overlap + 50) / (probability.sum((1, 2, 3)) + foreground.sum((1, 2, 3)) + 50)
     inside = weight.sum() + 1
-    distance = (smooth_l1_loss(maps[:, 1:2], targets[:, 1:2], reduction="none", beta=0.1) * weight).sum() / inside
-    offsets = (smooth_l1_loss(maps[:, 2:4], targets[:, 2:4], reduction="none", beta=0.1) * weight).sum() / inside
+    distance = (
+        smooth_l1_loss(maps[:, 1:2], targets[:, 1:2], reduction="none", beta=0.1) * weight
+    ).sum() / inside
+    offsets = (
+        smooth_l1_loss(maps[:, 2:4], targets[:, 2:4], reduction="none", beta=0.1) * weight
+    ).sum() / inside
     surface = cross + 0.5 * dice.mean()
     return torch.stack([surface + 0.5 * distance + offsets, surface, distance, offsets])
 
@@ -174,12 +178,18 @@ class Run:
     resume : bool
         Whether to go on from the checkpoint where there is one.
     minutes : float, optional
-        Wall-clock budget of this call. The number of steps is then estimated from the pace, again at every
-        report, so that the learning rate reaches 0 as the time ends; the checkpoint tells the steps that it took.
+        Wall-clock budget of this call. The number of steps is then estimated from the pace so far, again at
+        every report, so that the learning rate reaches 0 as the time ends; the checkpoint tells the steps.
     """
 
     def __init__(
-        self, recipe: Recipe, source: CropSource, folder: Path, *, resume: bool = False, minutes: float | None = None
+        self,
+        recipe: Recipe,
+        source: CropSource,
+        folder: Path,
+        *,
+        resume: bool = False,
+        minutes: float | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
@@ -187,14 +197,16 @@ class Run:
         self.path = folder / "checkpoint.pt"
         self.step = 0
         self.steps = recipe.steps
-        self.deadline = None if minutes is None else time.monotonic() + 60 * minutes
+        self.minutes = minutes
         self.network = UNet(recipe.shape).to(memory_format=torch.channels_last)
         self.average = Average(self.network, recipe.ema)
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         plain = [p for p in self.network.parameters() if p.ndim <= 1]
         self.optimiser = torch.optim.AdamW(
             [{"params": decayed}, {"params": plain, "weight_decay": 0.0}],
-            lr=recipe.rate, weight_decay=recipe.weight_decay, fused=True,
+            lr=recipe.rate,
+            weight_decay=recipe.weight_decay,
+            fused=True,
         )
         if resume and self.path.exists():
             self._restore()
@@ -202,7 +214,8 @@ class Run:
     def training(self) -> Job[UNet]:
         """Train; yields `Progress` whose payload is an `EpochMetrics`, returns the averaged network."""
         losses = torch.compile(self._losses) if self.recipe.compile else self._losses
-        sums, since, began = torch.zeros(len(LOSS_NAMES)), 0, time.monotonic()
+        start, started = self.step, time.monotonic()
+        sums, since, began = torch.zeros(len(LOSS_NAMES)), 0, started
         for images, targets in batches(self.source, self.recipe, self.step):
             if self.step >= self.steps:
                 break
@@ -211,7 +224,7 @@ class Run:
             if self.step % self.recipe.report and self.step < self.steps:
                 continue
             pace = (time.monotonic() - began) / since
-            self._replan(pace)
+            self._replan(self.step - start, time.monotonic() - started)
             self.save()
             yield self._progress(sums / since, pace)
             sums, since, began = torch.zeros(len(LOSS_NAMES)), 0, time.monotonic()
@@ -234,10 +247,10 @@ class Run:
         self.step += 1
         return values.detach()
 
-    def _replan(self, pace: float) -> None:
-        if self.deadline is not None:
-            left = max(0.0, self.deadline - time.monotonic())
-            self.steps = self.step + int(left / pace)
+    def _replan(self, finished: int, seconds: float) -> None:
+        if self.minutes is not None:
+            left = max(0.0, 60 * self.minutes - seconds)
+            self.steps = self.step + int(left * finished / seconds)
 
     def _progress(self, means: Tensor, pace: float) -> Progress:
         values = dict(zip(LOSS_NAMES, (float(v) for v in means), strict=True))
@@ -248,8 +261,11 @@ class Run:
     def save(self) -> None:
         """Write the checkpoint; a cut while writing leaves the last one whole."""
         state = {
-            "network": self.network.state_dict(), "average": self.average.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(), "step": self.step, "steps": self.steps,
+            "network": self.network.state_dict(),
+            "average": self.average.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "steps": self.steps,
             "recipe": asdict(self.recipe),
         }
         part = self.path.with_suffix(".part")

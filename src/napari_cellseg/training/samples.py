@@ -117,7 +117,13 @@ class CropSource:
     """
 
     def __init__(
-        self, samples: Sequence[Sample], edge: int, augmentation: Augmentation, *, empty: float = 0.03, seed: int = 0
+        self,
+        samples: Sequence[Sample],
+        edge: int,
+        augmentation: Augmentation,
+        *,
+        empty: float = 0.03,
+        seed: int = 0,
     ) -> None:
         self.samples = samples
         self.edge = edge
@@ -152,7 +158,9 @@ class CropSource:
         """Middle of the crop, kept away from the border as far as the crop fits into the image."""
         half = 0.45 * self.edge / scale
         y, x = (
-            float(rng.uniform(half, size - half)) if size > 2 * half else size / 2 + float(rng.normal(0, 0.1 * size))
+            float(rng.uniform(half, size - half))
+            if size > 2 * half
+            else size / 2 + float(rng.normal(0, 0.1 * size))
             for size in sample.labels.shape
         )
         return y, x

@@ -33,11 +33,17 @@ class SetScore:
 
     def as_dict(self) -> dict[str, object]:
         """Values that JSON can hold."""
-        at = {f"{t:.2f}": round(float(v), 4) for t, v in zip(self.counts.thresholds, self.counts.ap, strict=True)}
+        at = {
+            f"{t:.2f}": round(float(v), 4)
+            for t, v in zip(self.counts.thresholds, self.counts.ap, strict=True)
+        }
         first = {"tp": int(self.counts.tp[0]), "fp": int(self.counts.fp[0]), "fn": int(self.counts.fn[0])}
         return {
-            "images": self.images, "objects": self.objects, "ap": at,
-            "mean_ap": round(self.counts.mean, 4), "at_0.50": first,
+            "images": self.images,
+            "objects": self.objects,
+            "ap": at,
+            "mean_ap": round(self.counts.mean, 4),
+            "at_0.50": first,
         }
 
 
@@ -78,7 +84,9 @@ def pool_scores(results: Sequence[tuple[Sample, AveragePrecision]]) -> dict[str,
         groups[group_name(sample)].append((sample, counts))
     return {
         name: SetScore(
-            len(members), sum(int(len(np.unique(s.labels[s.labels > 0]))) for s, _ in members), pool(c for _, c in members)
+            len(members),
+            sum(len(np.unique(s.labels[s.labels > 0])) for s, _ in members),
+            pool(c for _, c in members),
         )
         for name, members in sorted(groups.items())
     }

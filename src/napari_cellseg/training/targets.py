@@ -78,7 +78,12 @@ def connected_pieces(labels: Labels) -> tuple[Labels, int]:
                 cy, cx = divmod(stack[top], width)
                 for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
                     ny, nx = cy + dy, cx + dx
-                    if 0 <= ny < height and 0 <= nx < width and pieces[ny, nx] == 0 and labels[ny, nx] == label:
+                    if (
+                        0 <= ny < height
+                        and 0 <= nx < width
+                        and pieces[ny, nx] == 0
+                        and labels[ny, nx] == label
+                    ):
                         pieces[ny, nx] = count
                         stack[top] = ny * width + nx
                         top += 1

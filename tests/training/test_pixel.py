@@ -1,0 +1,105 @@
+"""Training with PyTorch: the loss falls, a run resumes, the export says the same."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from napari_cellseg.models.networks.unet import (
+    Deployed,
+    UNet,
+    UNetShape,
+    count_parameters,
+    export_onnx,
+    load_weights,
+    save_weights,
+)
+from napari_cellseg.training.augmentation import Augmentation
+from napari_cellseg.training.pixel import Recipe, Run, averaged_network, rate_at
+from napari_cellseg.training.samples import CropSource, Sample
+
+torch.set_num_threads(1)
+
+TINY = UNetShape(widths=(8, 12, 16))
+
+
+def blobs(seed: int) -> Sample:
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((96, 96), np.int32)
+    y, x = np.mgrid[:96, :96]
+    for i in range(1, 13):
+        cy, cx = rng.uniform(5, 91, 2)
+        labels[(np.hypot(y - cy, x - cx) < rng.uniform(6, 9)) & (labels == 0)] = i
+    image = 200 * (labels > 0) + rng.normal(100, 15, labels.shape)
+    return Sample(f"blobs{seed}", "simulated", image.astype(np.uint16)[..., None], labels, "grey", 15.0)
+
+
+def crops() -> CropSource:
+    return CropSource([blobs(i) for i in range(4)], 64, Augmentation(), seed=1)
+
+
+def recipe(steps: int) -> Recipe:
+    return Recipe(steps=steps, batch=4, warmup=5, report=10, shape=TINY, compile=False, seed=3)
+
+
+def test_the_loss_falls_and_the_run_reports(tmp_path: Path) -> None:
+    events = list(Run(recipe(60), crops(), tmp_path).training())
+    losses = [e.payload.losses["total"] for e in events]
+    assert [e.done for e in events] == [10, 20, 30, 40, 50, 60]
+    assert losses[-1] < 0.7 * losses[0]
+    assert events[-1].total == 60
+
+
+def test_a_run_resumes_where_it_stopped(tmp_path: Path) -> None:
+    first = Run(recipe(20), crops(), tmp_path).training()
+    next(first)
+    first.close()
+    resumed = Run(recipe(20), crops(), tmp_path, resume=True)
+    assert resumed.step == 10
+    assert [e.done for e in resumed.training()] == [20]
+    straight = Run(recipe(20), crops(), tmp_path / "straight.pt")
+    straight.path = tmp_path / "other.pt"
+    list(straight.training())
+    ours, theirs = averaged_network(tmp_path / "checkpoint.pt"), averaged_network(straight.path)
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-4)
+
+
+def test_the_rate_rises_stays_and_falls() -> None:
+    plan = Recipe(steps=100, warmup=10, decay=0.4, rate=1.0)
+    rates = [rate_at(i, 100, plan) for i in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[30] == 1.0
+    assert rates[99] == pytest.approx(0.025)
+    assert rates[60:] == sorted(rates[60:], reverse=True)
+
+
+def test_the_export_says_the_same_at_any_size(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    network = UNet(TINY)
+    network.train()
+    network(torch.rand(4, 3, 64, 64))
+    path = tmp_path / "tiny.onnx"
+    assert export_onnx(network.eval(), path, edge=64) < 1e-4
+    image = torch.rand(1, 3, 48, 80)
+    with torch.no_grad():
+        plain, deployed = network(image), Deployed(network).eval()(image)
+    assert torch.allclose(torch.sigmoid(plain[:, 0]), deployed[:, 0], atol=1e-5)
+    assert torch.allclose(plain[:, 1:], deployed[:, 1:], atol=1e-5)
+
+
+def test_weights_survive_the_disk(tmp_path: Path) -> None:
+    pytest.importorskip("safetensors")
+    network = UNet(TINY).eval()
+    save_weights(network, tmp_path / "w.safetensors")
+    again = load_weights(tmp_path / "w.safetensors").eval()
+    assert count_parameters(again) == count_parameters(network)
+    image = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.allclose(network(image), again(image), atol=0.02)
