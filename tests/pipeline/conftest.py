@@ -143,7 +143,8 @@ def draw_objects(
         grown = _inside(kind, a, b, radius + gap)
         if (taken[y0:y1, x0:x1] & grown).any():
             continue
-        mask = _inside(kind, a, b, radius)
+        pieces, _ = ndimage.label(_inside(kind, a, b, radius), np.ones((3, 3)))
+        mask = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1 if pieces.any() else pieces > 0
         if mask.sum() < 20:
             continue
         label += 1

@@ -16,11 +16,15 @@ from napari_cellseg.models.protocols import Model, PixelModel
 from napari_cellseg.pipeline.view import PlaneView
 from napari_cellseg.tiles.grid import Window
 
-SCALES = (0.25, 0.5, 1.0, 2.0)
+SCALES = (0.125, 0.25, 0.5, 1.0, 2.0)
 """Scales that are tried; each shows the network objects within its range of diameters."""
 
-LOOK_PIXELS = 2**18
+LOOK_PIXELS = 200_000
 """Network pixels that are looked at for each scale."""
+
+SPREAD = 0.7
+"""A scale counts less where objects are larger or smaller than the network knows best: the standard deviation
+of the natural logarithm of their ratio."""
 
 STAGE = "Estimating object size"
 
@@ -28,8 +32,8 @@ STAGE = "Estimating object size"
 def estimate_diameter(model: Model, view: PlaneView) -> Generator[Progress, None, float | None]:
     """Typical diameter of the objects of a plane.
 
-    The same places are looked at with several scales. The scale at which confident objects cover most of
-    them is taken, and there the diameter that half of the covered area lies below.
+    The same places are looked at with several scales. The scale is taken at which objects are most confident,
+    cover most, and have about the size that the network knows best; the answer is their median there.
 
     Parameters
     ----------
@@ -48,20 +52,16 @@ def estimate_diameter(model: Model, view: PlaneView) -> Generator[Progress, None
     for i, scale in enumerate(SCALES):
         yield Progress(STAGE, i, len(SCALES))
         looks = [_look(model, replace(view, scale=scale), centre, len(centres)) for centre in centres]
-        covered = float(np.mean([c for c, _ in looks]))
         areas = np.concatenate([a for _, a in looks])
-        if covered > best and areas.size:
-            best, diameter = covered, _median_diameter(areas) / scale
+        if not areas.size:
+            continue
+        seen = float(np.sqrt(4 * np.median(areas) / pi))
+        fit = float(np.exp(-0.5 * (np.log(seen / model.card.diameter) / SPREAD) ** 2))
+        score = fit * float(np.mean([covered for covered, _ in looks]))
+        if score > best:
+            best, diameter = score, seen / scale
     yield Progress(STAGE, len(SCALES), len(SCALES), f"{diameter:.0f} px" if diameter else "none found")
     return diameter
-
-
-def _median_diameter(areas: NDArray[np.int64]) -> float:
-    """Diameter of the object at which half of the covered area is reached."""
-    ordered = np.sort(areas)
-    total = np.cumsum(ordered)
-    middle = ordered[int(np.searchsorted(total, total[-1] / 2))]
-    return float(np.sqrt(4 * middle / pi))
 
 
 def _busy_places(view: PlaneView, edge: int = 512, most: int = 25) -> list[tuple[float, float]]:
@@ -82,7 +82,7 @@ def _busy_places(view: PlaneView, edge: int = 512, most: int = 25) -> list[tuple
 def _look(
     model: Model, view: PlaneView, centre: tuple[float, float], looks: int
 ) -> tuple[float, NDArray[np.int64]]:
-    """Share of a window that confident objects cover, weighted by confidence; areas of the whole ones."""
+    """Share of a window that objects cover, weighted by squared confidence; areas of the whole ones."""
     window = _window(view, centre, LOOK_PIXELS // looks, model.card.tile_multiple)
     found = _found(model, view.read(*window)[None])
     found = found.take(found.scores >= model.card.confidence)
@@ -90,7 +90,7 @@ def _look(
     height, width = view.shape
     inside = (min(window[0].stop, height) - window[0].start, min(window[1].stop, width) - window[1].start)
     whole = _untouched(found.boxes, window, view.shape)
-    return float(np.sum(areas * found.scores)) / (inside[0] * inside[1]), areas[whole & (areas > 0)]
+    return float(np.sum(areas * found.scores**2)) / (inside[0] * inside[1]), areas[whole & (areas > 0)]
 
 
 def _found(model: Model, tile: NDArray[np.float32]) -> Instances:
