@@ -29,7 +29,7 @@ class PairedDifference:
     wilcoxon_p : float
         Two-sided p-value of Wilcoxon's signed-rank test (1945); NaN where all differences are 0.
     worse, equal, better : ndarray of int64
-        Positions of the cases by the sign of the difference; `worse` begins with the worst.
+        Positions of the cases that got worse, stayed, got better; the largest changes first.
     """
 
     differences: NDArray[np.float64]
@@ -45,14 +45,22 @@ class PairedDifference:
 
 
 def paired_difference(
-    first: ArrayLike, second: ArrayLike, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+    first: ArrayLike,
+    second: ArrayLike,
+    *,
+    higher_is_better: bool = True,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> PairedDifference:
-    """Compare two measurements of the same cases; more is better.
+    """Compare two measurements of the same cases.
 
     Parameters
     ----------
     first, second : array-like of float
         A value per case, in the same order.
+    higher_is_better : bool
+        Whether a positive difference is an improvement; it decides what is `worse` and `better`.
     level : float
         Level of the interval.
     resamples, seed : int
@@ -67,7 +75,8 @@ def paired_difference(
     interval = bootstrap_interval(finite, level=level, resamples=resamples, seed=seed)
     changed = finite[finite != 0]
     wilcoxon = float(stats.wilcoxon(changed).pvalue) if len(changed) else np.nan
-    order = np.argsort(differences, kind="stable").astype(np.int64)
+    gain = differences if higher_is_better else -differences
+    order = np.argsort(gain, kind="stable").astype(np.int64)
     return PairedDifference(
         differences,
         len(finite),
@@ -76,7 +85,7 @@ def paired_difference(
         interval,
         mean_test(finite, 0.0, level=level),
         wilcoxon,
-        order[differences[order] < 0],
+        order[gain[order] < 0],
         np.flatnonzero(differences == 0).astype(np.int64),
-        order[::-1][differences[order[::-1]] > 0],
+        order[::-1][gain[order[::-1]] > 0],
     )

@@ -13,6 +13,10 @@ RESAMPLES = 2000
 """Resamples of an interval, unless told."""
 
 
+BLOCK = 2**22
+"""Weights that are held at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """An interval that holds a number at some level.
@@ -49,6 +53,32 @@ def resampling_weights(n: int, resamples: int = RESAMPLES, seed: int = 0) -> Wei
     """
     rng = np.random.default_rng(seed)
     return rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+
+
+def resampled_sums(sums: Values, resamples: int = RESAMPLES, seed: int = 0) -> Values:
+    """Sums over the cases of each resample.
+
+    Parameters
+    ----------
+    sums : (n, K) ndarray
+        What each case adds to K sums.
+    resamples, seed : int
+        See `resampling_weights`; the draws are the same.
+
+    Returns
+    -------
+    (resamples, K) ndarray of float64
+        Memory stays bounded for many cases.
+    """
+    n = len(sums)
+    rng = np.random.default_rng(seed)
+    result = np.empty((resamples, sums.shape[1]))
+    step = max(1, BLOCK // n)
+    for start in range(0, resamples, step):
+        count = min(step, resamples - start)
+        weights = rng.multinomial(n, np.full(n, 1 / n), size=count).astype(np.float64)
+        result[start : start + count] = weights @ sums
+    return result
 
 
 def percentile_interval(draws: ArrayLike, level: float = 0.95) -> Interval:
@@ -102,7 +132,7 @@ def bootstrap_interval(
     values : array-like
         A value, or a row of values, per case.
     statistic : callable
-        From values (n, …) and weights (resamples, n) to the statistic of each resample; the mean unless given.
+        From values (n, …) and weights (resamples, n) to the statistic of each resample; by default the mean.
     level : float
         Level of the interval.
     resamples, seed : int
