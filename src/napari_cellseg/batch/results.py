@@ -37,6 +37,11 @@ class FileResult:
     reason: str = ""
     warnings: tuple[str, ...] = ()
 
+    @property
+    def failure(self) -> str:
+        """Which file failed and why."""
+        return self.reason if str(self.path) in self.reason else f"{self.path}: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class BatchSummary:
@@ -71,5 +76,4 @@ class BatchSummary:
             f"{self.count('skipped')} already done, {self.count('failed')} failed; "
             f"{self.objects:,} objects in {self.seconds:.1f} s."
         )
-        failures = [f"{file.path}: {file.reason}" for file in self.files if file.status == "failed"]
-        return "\n".join([line, *failures])
+        return "\n".join([line, *(file.failure for file in self.files if file.status == "failed")])
