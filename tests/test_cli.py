@@ -196,6 +196,19 @@ def test_ctrl_c_in_a_command(run, monkeypatch):
     assert run("segment", "a.tif", "-o", "out") == (130, "", "Cancelled\n")
 
 
+def test_ctrl_c_that_turned_into_another_error(run, monkeypatch):
+    """Importing a compiled module may turn a KeyboardInterrupt into an ImportError."""
+
+    def interrupted(*arguments, **keywords):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("half imported") from None
+
+    monkeypatch.setattr(batch, "segmenting_files", interrupted)
+    assert run("segment", "a.tif", "-o", "out") == (130, "", "Cancelled\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_ctrl_c_in_a_real_process_leaves_no_half_written_file(tmp_path):
     folder = tmp_path / "in"

@@ -1,13 +1,15 @@
 """What a user sees in a terminal: progress with time left, warnings and errors, each in a line."""
 
 import logging
+import signal
 import sys
+import threading
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Protocol
 
 from napari_cellseg.errors import CellSegError, CellSegWarning
@@ -21,6 +23,8 @@ CANCELLED = 130
 
 QUIET_SECONDS = 10.0
 """At least this long between two lines of progress where there is no terminal to draw a bar in."""
+
+_interrupted = threading.Event()
 
 
 class ProgressView(Protocol):
@@ -144,6 +148,8 @@ def run_job(job: Job[Result], react: Callable[[Progress, ProgressView], None] | 
         try:
             while True:
                 step = next(job)
+                if _interrupted.is_set():
+                    raise KeyboardInterrupt
                 view.show(step)
                 if react is not None:
                     react(step, view)
@@ -170,7 +176,7 @@ def guarded(debug: bool) -> Iterator[None]:
     """
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        with _warnings_in(print_error, debug):
+        with _noticing_ctrl_c(), _warnings_in(print_error, debug):
             yield
     except KeyboardInterrupt:
         print_error("Cancelled")
@@ -178,10 +184,32 @@ def guarded(debug: bool) -> Iterator[None]:
     except BrokenPipeError:
         raise SystemExit(1) from None
     except Exception as error:
+        if _interrupted.is_set():
+            print_error("Cancelled")
+            raise SystemExit(CANCELLED) from None
         if debug:
             traceback.print_exc()
         print_error(_sentence(error, debug))
         raise SystemExit(FAILURE) from None
+
+
+@contextmanager
+def _noticing_ctrl_c() -> Iterator[None]:
+    """Remember Ctrl+C, because compiled modules turn its KeyboardInterrupt into errors of their own."""
+    _interrupted.clear()
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        _interrupted.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def print_error(text: str) -> None:
