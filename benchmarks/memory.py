@@ -43,7 +43,8 @@ def main() -> None:
     if arguments.inside:
         print(json.dumps(measure(arguments.edge, arguments.model)))
         return
-    command = [sys.executable, __file__, "--inside", "--edge", str(arguments.edge), "--model", arguments.model]
+    command = [sys.executable, __file__, "--inside", "--model", arguments.model]
+    command += ["--edge", str(arguments.edge)]
     finished = subprocess.run(command, check=True, capture_output=True, text=True)
     found = json.loads(finished.stdout.splitlines()[-1])
     for name, value in found.items():

@@ -59,6 +59,7 @@ def test_parts_beyond_the_plane_are_cut_off():
 
 
 def test_a_union_has_the_mean_score_by_area():
-    both = unite_instances(Instances.concatenate([rectangle(0, 0, 10, 30, 0.9), rectangle(0, 20, 10, 30, 0.5)]))
+    pieces = [rectangle(0, 0, 10, 30, 0.9), rectangle(0, 20, 10, 30, 0.5)]
+    both = unite_instances(Instances.concatenate(pieces))
     assert both.boxes.tolist() == [[0, 0, 10, 30]]
     np.testing.assert_allclose(both.scores, [0.8], rtol=1e-6)

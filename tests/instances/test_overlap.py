@@ -33,7 +33,8 @@ def test_pairs_and_ious_equal_those_of_whole_images(seed, n, m):
             shared = np.count_nonzero(drawn(a, i) & drawn(b, j))
             if shared:
                 expected[i, j] = shared, shared / np.count_nonzero(drawn(a, i) | drawn(b, j))
-    assert {(i, j): s for i, j, s in overlapping_pairs(a, b).tolist()} == {k: v[0] for k, v in expected.items()}
+    found = {(i, j): shared for i, j, shared in overlapping_pairs(a, b).tolist()}
+    assert found == {pair: shared for pair, (shared, _) in expected.items()}
     pairs, ious = overlap_ious(a, b)
     np.testing.assert_allclose(ious, [expected[i, j][1] for i, j in pairs.tolist()])
 

@@ -19,7 +19,8 @@ def make_card(**changes: object) -> ModelCard:
     """A card for the fake models."""
     values: dict[str, object] = {
         "name": "oracle", "version": "1", "title": "Oracle", "description": "Knows the truth inside a tile.",
-        "kind": "pixel", "weights": "oracle.onnx", "sha256": "0" * 64, "licence": "BSD-3-Clause", "channels": 1,
+        "kind": "pixel", "weights": "oracle.onnx", "sha256": "0" * 64, "licence": "BSD-3-Clause",
+        "channels": 1,
         "maps": ("foreground", "distance", "offset_y", "offset_x"), "decoder": VoteDecoding(offset_unit=UNIT),
         "classes": ("cell",), "confidence": 0.5, "confidence_floor": 0.05, "diameter": 20.0,
         "diameter_range": (6.0, 48.0), "tile": 128, "tile_multiple": 16, "overlap": 64, "max_diameter": 48.0,
@@ -31,7 +32,9 @@ def make_card(**changes: object) -> ModelCard:
 def objects_of(tile: NDArray[np.float32], exact: bool) -> Iterator[tuple[slice, slice, NDArray[np.bool_]]]:
     """Connected pieces of equal value (or of anything bright) in a tile: the truth that can be seen in it."""
     bright = tile > 0.5
-    groups = np.unique(tile, return_inverse=True)[1].reshape(tile.shape) if exact else np.zeros(tile.shape, int)
+    groups = np.zeros(tile.shape, int)
+    if exact:
+        groups = np.unique(tile, return_inverse=True)[1].reshape(tile.shape)
     for value, box in enumerate(ndimage.find_objects(np.where(bright, groups + 1, 0)), 1):
         if box is not None:
             pieces, _ = ndimage.label((groups[box] == value - 1) & bright[box], np.ones((3, 3)))
@@ -102,9 +105,8 @@ class InstanceOracle:
             scores.append(0.7 if cut else 0.9)
         if not masks:
             return Instances.empty()
-        return Instances(
-            np.array(boxes, np.int32), np.array(scores, np.float32), np.zeros(len(masks), np.int16), tuple(masks)
-        )
+        classes = np.zeros(len(masks), np.int16)
+        return Instances(np.array(boxes, np.int32), np.array(scores, np.float32), classes, tuple(masks))
 
 
 class Forgetful(PixelOracle):

@@ -45,11 +45,12 @@ def test_instances_in_tiles(kit, height, width, tile, overlap, kind, seed):
 
 @quickly
 @given(
-    size=st.integers(150, 400), scale=st.sampled_from([0.4, 0.5, 0.8, 1.5, 2.0]), block=st.sampled_from([80, 130]),
-    pixels=st.booleans(), seed=st.integers(0, 10**6),
+    size=st.integers(150, 400), scale=st.sampled_from([0.4, 0.5, 0.8, 1.5, 2.0]),
+    block=st.sampled_from([80, 130]), pixels=st.booleans(), seed=st.integers(0, 10**6),
 )
 def test_other_scales(kit, size, scale, block, pixels, seed):
-    labels = kit.draw_objects((size, size + 30), diameter=(16 / scale, 30 / scale), gap=2.5 / scale, seed=seed)
+    diameters = (16 / scale, 30 / scale)
+    labels = kit.draw_objects((size, size + 30), diameter=diameters, gap=2.5 / scale, seed=seed)
     image = 1000.0 * (labels > 0)
     oracle = kit.PixelOracle if pixels else kit.InstanceOracle
     model = oracle(exact=False, spoilt=0)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from napari_cellseg.tiles.grid import block_grid, tile_axis, tile_grid
 
 axes = st.builds(
-    tile_axis, st.integers(1, 3000), st.integers(32, 700), st.integers(0, 300), st.sampled_from([1, 8, 16, 32]),
-    growth=st.sampled_from([1.0, 1.5]),
+    tile_axis, st.integers(1, 3000), st.integers(32, 700), st.integers(0, 300),
+    st.sampled_from([1, 8, 16, 32]), growth=st.sampled_from([1.0, 1.5]),
 )
 
 

@@ -174,7 +174,7 @@ class Run:
         before, card = self.model.device, self.model.card
         choice = self.choice
         if not isinstance(choice, str | Path):
-            entry = _entry_of(card)
+            entry = entry_of(card)
             if entry is None:
                 raise error
             choice = card.name
@@ -215,7 +215,7 @@ class Run:
         }
 
 
-def _entry_of(card: ModelCard) -> ModelEntry | None:
+def entry_of(card: ModelCard) -> ModelEntry | None:
     """The registered model of the same weights, if there is one."""
     try:
         entry = find_model(card.name)
