@@ -96,7 +96,11 @@ class SegmentRequest:
 
 
 def make_request(
-    viewer: ViewerModel, layer: Image, image: LayerImage, choices: SegmentChoices, shapes: Shapes | None = None
+    viewer: ViewerModel,
+    layer: Image,
+    image: LayerImage,
+    choices: SegmentChoices,
+    shapes: Shapes | None = None,
 ) -> SegmentRequest:
     """What to run, from what the user chose.
 

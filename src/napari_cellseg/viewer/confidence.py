@@ -299,5 +299,3 @@ class ConfidenceFilter:
     def _tell(self) -> None:
         for callback in list(self.on_change):
             callback()
-
-

@@ -130,5 +130,3 @@ def describe(size: PixelSize) -> str:
     even = abs(size.y - size.x) <= 1e-6 * size.y
     text = f"{size.x:.4g} µm" if even else f"{size.y:.4g} × {size.x:.4g} µm"
     return text if size.z is None else f"{text}, planes {size.z:.4g} µm apart"
-
-

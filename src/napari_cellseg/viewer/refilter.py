@@ -157,7 +157,9 @@ class Refilter:
         label = int(self.ids[position])
         masks = [piece.mask & (piece.of(self._planes) == 0) for piece in self._pieces[position]]
         free = sum(int(np.count_nonzero(mask)) for mask in masks)
-        if free == 0 or free < FREE_SHARE * sum(int(np.count_nonzero(p.mask)) for p in self._pieces[position]):
+        if free == 0 or free < FREE_SHARE * sum(
+            int(np.count_nonzero(p.mask)) for p in self._pieces[position]
+        ):
             return
         step.added.append(position)
         painted = []

@@ -1,12 +1,11 @@
 """One run of the Segment dock on napari's models: the layer that fills, and what it becomes."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Labels
+from napari.layers import Image
 from numpy.typing import NDArray
 
 from napari_cellseg.events import Job, Progress
@@ -34,9 +33,7 @@ class Outcome:
     objects: DetectedObjects
 
 
-def segmenting_for_viewer(
-    request: SegmentRequest, labels: NDArray[np.int32], segmenting: Callable[..., Job[Segmentation]] = segmenting
-) -> Job[Outcome]:
+def segmenting_for_viewer(request: SegmentRequest, labels: NDArray[np.int32]) -> Job[Outcome]:
     """Segment into `labels` and work out what the slider needs; runs in any thread.
 
     Parameters
@@ -45,8 +42,6 @@ def segmenting_for_viewer(
         What to run.
     labels : (…, Y, X) ndarray of int32
         Outer axes of the image, then Y and X.
-    segmenting : callable
-        The job itself.
     """
     result = yield from segmenting(request.image.data, out=labels, **request.arguments)
     yield Progress("Finishing", 0, 1)

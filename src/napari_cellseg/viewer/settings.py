@@ -34,7 +34,10 @@ def load_choices() -> tuple[SegmentChoices, str]:
     except FileNotFoundError:
         return SegmentChoices(), ""
     except (OSError, ValueError) as error:
-        return SegmentChoices(), f"The settings in '{path}' could not be read ({error}); the defaults are used."
+        return (
+            SegmentChoices(),
+            f"The settings in '{path}' could not be read ({error}); the defaults are used.",
+        )
     try:
         return _choices(stored), ""
     except (TypeError, ValueError, KeyError) as error:

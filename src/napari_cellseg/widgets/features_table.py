@@ -9,6 +9,8 @@ from qtpy.QtWidgets import QTableView, QWidget
 
 TABLE = "Features table widget"
 """Name of the table in napari's own manifest."""
+HEIGHT = 230
+"""Height that the table opens with, in pixels."""
 ROWS_MEASURED = 20
 """Rows that the table looks at for the width of its columns; all of them take a second for large tables."""
 
@@ -29,6 +31,8 @@ def open_features_table(viewer: Viewer, layer: Labels) -> Any:
         dock.window().addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
     dock.show()
     dock.raise_()
+    if not was_open:
+        dock.window().resizeDocks([dock], [HEIGHT], Qt.Orientation.Vertical)
     return dock
 
 

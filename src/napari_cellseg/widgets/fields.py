@@ -9,6 +9,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
+    QScrollArea,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -17,7 +18,7 @@ from qtpy.QtWidgets import (
 
 WIDTH = 350
 """Width that a dock asks for, in pixels; with its frame it stays below 380."""
-LABEL_WIDTH = 78
+LABEL_WIDTH = 84
 """Width of the column of labels, so that the fields of all forms line up."""
 
 
@@ -32,7 +33,12 @@ def new_form() -> QFormLayout:
 
 
 def add_row(
-    form: QFormLayout, title: str, field: QWidget, tooltip: str, *beside: QWidget, buddy: QWidget | None = None
+    form: QFormLayout,
+    title: str,
+    field: QWidget,
+    tooltip: str,
+    *beside: QWidget,
+    buddy: QWidget | None = None,
 ) -> QLabel:
     """Add a control with its label, mnemonic, tooltip and accessible name.
 
@@ -149,6 +155,7 @@ class Sentence(QLabel):
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setAccessibleName(name)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         self.say("")
 
     def say(self, text: str) -> None:
@@ -160,6 +167,15 @@ class Sentence(QLabel):
         """Long words don't widen the dock."""
         hint = super().minimumSizeHint()
         return QSize(min(hint.width(), 100), hint.height())
+
+
+def bring_into_view(widget: QWidget) -> None:
+    """Scroll so far that a widget can be seen."""
+    area = widget.parentWidget()
+    while area is not None and not isinstance(area, QScrollArea):
+        area = area.parentWidget()
+    if area is not None:
+        later_of(widget)(0, lambda: area.ensureWidgetVisible(widget))
 
 
 def later_of(owner: QObject) -> Callable[[float, Callable[[], None]], None]:

@@ -6,7 +6,7 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QLineEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cellseg.errors import CellSegError
 from napari_cellseg.images.reading import PixelSize
@@ -74,6 +74,7 @@ class ImageForm(QWidget):
         self.pixel.setSuffix(" µm")
         self.pixel.setSpecialValueText("unknown")
         self.pixel.setKeyboardTracking(False)
+        self.pixel.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.apply = QPushButton("To la&yer")
         self.apply.setToolTip("Set the layer's scale and units to this pixel size, so that napari shows µm.")
         self.apply.setAccessibleName("Apply the pixel size to the layer")
@@ -157,7 +158,11 @@ class ImageForm(QWidget):
         elif self._entered is not None:
             text = "Pixel size as you entered it."
         elif size is None:
-            text = f"{known.source}: enter it to work in µm." if known.source == "Pixel size unknown" else known.source
+            text = (
+                f"{known.source}: enter it to work in µm."
+                if known.source == "Pixel size unknown"
+                else known.source
+            )
         else:
             text = f"Pixel size {known.source}."
         self.source.say(text)

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from threading import Event
+from typing import Any, TypeAlias
 
 from napari.qt.threading import create_worker
 from qtpy.QtCore import Signal
@@ -25,12 +26,31 @@ class _Failure:
     error: Exception
 
 
-def _contained(job: Job[Any]) -> Generator[Progress, None, _Success | _Failure]:
-    """Run a job; an error is a result, because superqt takes a RuntimeError for a deleted worker."""
+@dataclass(frozen=True)
+class _Cancelled:
+    pass
+
+
+_Outcome: TypeAlias = _Success | _Failure | _Cancelled
+
+
+def _contained(job: Job[Any], stop: Event) -> Generator[Progress, None, _Outcome]:
+    """Run a job until it ends or `stop` is set, and let go of all that it holds.
+
+    An error is a result, because superqt takes a RuntimeError for a deleted worker.
+    """
     try:
-        return _Success((yield from job))
+        while not stop.is_set():
+            try:
+                step = next(job)
+            except StopIteration as end:
+                return _Success(end.value)
+            yield step
+        return _Cancelled()
     except Exception as error:
         return _Failure(error)
+    finally:
+        job.close()
 
 
 class JobPanel(QWidget):
@@ -50,6 +70,7 @@ class JobPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._worker: GeneratorWorker | None = None
+        self._stop = Event()
         self._stage, self._since = "", 0.0
         self.bar = QProgressBar()
         self.bar.setAccessibleName("Progress")
@@ -76,7 +97,10 @@ class JobPanel(QWidget):
         """Run a job in a thread."""
         if self.running:
             raise RuntimeError("a job is running already")
-        worker = create_worker(_contained, job, _worker_class=GeneratorWorker, _ignore_errors=True)
+        self._stop = Event()
+        worker = create_worker(
+            _contained, job, self._stop, _worker_class=GeneratorWorker, _ignore_errors=True
+        )
         worker.yielded.connect(self._on_progress)
         worker.returned.connect(self._on_returned)
         worker.aborted.connect(self._on_aborted)
@@ -96,15 +120,14 @@ class JobPanel(QWidget):
         if self._worker is not None:
             self.cancel_button.setEnabled(False)
             self.line.say("Stopping after this tile…")
-            self._worker.quit()
+            self._stop.set()
 
     def close_job(self) -> Callable[[], None]:
         """What stops the job even when this panel is gone already."""
 
         def stop() -> None:
-            worker, self._worker = self._worker, None
-            if worker is not None:
-                worker.quit()
+            self._worker = None
+            self._stop.set()
 
         return stop
 
@@ -130,8 +153,11 @@ class JobPanel(QWidget):
             parts.append(f"{time_left(spent, progress.fraction)} left")
         return ", ".join(parts)
 
-    def _on_returned(self, outcome: _Success | _Failure) -> None:
+    def _on_returned(self, outcome: _Outcome) -> None:
         if not self._end():
+            return
+        if isinstance(outcome, _Cancelled):
+            self.cancelled.emit()
             return
         if isinstance(outcome, _Failure):
             self.failed.emit(outcome.error)

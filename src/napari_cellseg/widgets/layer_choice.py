@@ -38,7 +38,11 @@ class LayerChoice(NarrowCombo):
         self._viewer, self._type, self._empty = viewer, layer_type, empty
         self._layer: Layer | None = None
         self.currentIndexChanged.connect(self._on_index)
-        for event in (viewer.layers.events.inserted, viewer.layers.events.removed, viewer.layers.events.reordered):
+        for event in (
+            viewer.layers.events.inserted,
+            viewer.layers.events.removed,
+            viewer.layers.events.reordered,
+        ):
             connections.connect(event, self._refill)
         connections.connect(viewer.layers.events.renamed, self._refill)
         connections.connect(viewer.layers.selection.events.active, self._follow)

@@ -136,7 +136,7 @@ class ManyImages(QWidget):
         explain(self.choose_target, "Choose the folder for results", "Choose the folder for results.")
         add_row(
             form, "&Results", self.target,
-            "Folder for labels, tables and provenance; made if missing. Default: 'cellseg' beside the images.",
+            "Folder for labels, tables and provenance; made if missing. Default: 'cellseg' beside them.",
             self.choose_target,
         )  # fmt: skip
         add_row(

@@ -5,7 +5,7 @@ import traceback
 from qtpy.QtWidgets import QPlainTextEdit, QToolButton, QVBoxLayout, QWidget
 
 from napari_cellseg.errors import CellSegError
-from napari_cellseg.widgets.fields import Sentence, explain
+from napari_cellseg.widgets.fields import Sentence, bring_into_view, explain
 
 
 class ErrorBox(QWidget):
@@ -40,6 +40,7 @@ class ErrorBox(QWidget):
         self.details.setChecked(False)
         self.text.setVisible(False)
         self.setVisible(True)
+        bring_into_view(self)
 
     def clear(self) -> None:
         """Show nothing."""

@@ -67,7 +67,7 @@ class PartForm(QWidget):
         layout.addLayout(self.form)
         add_row(
             self.form, "&Run on", self.run_on,
-            "What to segment. The visible field is a quick preview. Default: the current plane or whole image.",
+            "What to segment. The visible field is a quick preview. Default: the current plane.",
         )  # fmt: skip
         explain(self.draw, "New region", "Add a Shapes layer to draw the region in, as a rectangle.")
         self.shapes_label = add_row(
@@ -78,7 +78,7 @@ class PartForm(QWidget):
         explain(
             self.link,
             "Link planes into 3-D objects",
-            "Objects that overlap in neighbouring z planes become one 3-D object. Works on all planes. Default: off.",
+            "Objects that overlap in neighbouring z planes become one. Works on all planes. Default: off.",
         )
         layout.addWidget(self.link)
 

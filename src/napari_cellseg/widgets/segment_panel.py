@@ -106,7 +106,9 @@ class SegmentPanel(QWidget):
         self.table_button = QPushButton("Features ta&ble")
         self.script_button = QPushButton("Copy as scri&pt")
         explain(self.table_button, "Features table", "Open napari's table with a row per object.")
-        explain(self.script_button, "Copy as script", "Copy Python that repeats this result to the clipboard.")
+        explain(
+            self.script_button, "Copy as script", "Copy Python that repeats this result to the clipboard."
+        )
         layout = QVBoxLayout(self.result)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.line)
@@ -168,7 +170,9 @@ class SegmentPanel(QWidget):
         if self.job.running:
             problems = ["A run is going on: wait for it, or cancel it."]
         self.button.setEnabled(not problems)
-        explain(self.button, "Segment", " ".join(problems) or "Find the objects and add them as a labels layer.")
+        explain(
+            self.button, "Segment", " ".join(problems) or "Find the objects and add them as a labels layer."
+        )
         self.sentence.say("⚠ " + " ".join(problems) if problems and not self.job.running else " ".join(said))
 
     def _make_request(self) -> SegmentRequest:

@@ -1,0 +1,116 @@
+"""A run from request to layer, with the bundled model."""
+
+import json
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_cellseg.events import drain
+from napari_cellseg.images.simulation import simulate_fluorescence
+from napari_cellseg.pipeline import segment
+from napari_cellseg.viewer.choices import SegmentChoices, make_request
+from napari_cellseg.viewer.label_layer import METADATA_KEY
+from napari_cellseg.viewer.layer_image import read_layer
+from napari_cellseg.viewer.run_on import RunOn
+from napari_cellseg.viewer.samples import simulated_layers
+from napari_cellseg.viewer.segment_run import SegmentRun, is_untouched, result_line, script_of
+
+
+@pytest.fixture
+def viewer() -> ViewerModel:
+    viewer = ViewerModel()
+    sample = simulate_fluorescence((160, 200), seed=3)
+    data, keywords, _ = simulated_layers(sample, "field")[0]
+    viewer.add_image(data, **keywords)
+    return viewer
+
+
+def start(viewer: ViewerModel, choices: SegmentChoices | None = None, **options: object) -> SegmentRun:
+    layer = viewer.layers[0]
+    request = make_request(viewer, layer, read_layer(layer), choices or SegmentChoices(device="cpu"))
+    return SegmentRun(viewer, layer, request, **options)
+
+
+def test_run_to_the_end(viewer: ViewerModel) -> None:
+    run = start(viewer)
+    slider = run.finish(drain(run.job(), run.receive))
+    assert slider is not None
+    expected = segment(viewer.layers[0].data, device="cpu")
+    np.testing.assert_array_equal(run.layer.data, expected.labels)
+    assert len(run.layer.features) == expected.labels.max() + 1 > 3
+    assert run.layer.editable
+    assert run.layer.scale == pytest.approx((0.5, 0.5))
+    assert result_line(slider, 160 * 200).startswith(f"{expected.labels.max()} cells")
+    provenance = run.layer.metadata[METADATA_KEY]
+    assert json.loads(json.dumps(provenance))["image"]["name"] == "field"
+    slider.commit(0.9)
+    assert "confidence=0.9" in script_of(slider)
+    compile(script_of(slider), "script", "exec")
+
+
+@pytest.fixture
+def stack(viewer: ViewerModel) -> ViewerModel:
+    image = viewer.layers[0].data
+    viewer.layers.clear()
+    viewer.add_image(np.stack([image, image[::-1]]), name="stack")
+    return viewer
+
+
+def test_objects_appear_while_it_runs(stack: ViewerModel) -> None:
+    viewer = stack
+    run = start(viewer, SegmentChoices(device="cpu", run_on=RunOn.ALL))
+    counts = []
+    for step in run.job():
+        run.receive(step)
+        counts.append(len(np.unique(run.layer.data)) - 1 if run.layer in viewer.layers else 0)
+    assert counts[0] == 0
+    assert any(0 < count < counts[-1] for count in counts)
+    assert not run.layer.editable
+
+
+def test_cancel_keeps_what_is_done(stack: ViewerModel) -> None:
+    run = start(stack, SegmentChoices(device="cpu", run_on=RunOn.ALL))
+    job = run.job()
+    for step in job:
+        run.receive(step)
+        if step.payload is not None:
+            break
+    job.close()
+    kept = run.abandon()
+    assert kept == len(np.unique(run.layer.data)) - 1 > 0
+    assert run.layer.editable
+    assert run.layer.features["index"].tolist() == list(range(run.layer.data.max() + 1))
+
+
+def test_cancel_before_anything_leaves_nothing(viewer: ViewerModel) -> None:
+    run = start(viewer)
+    assert run.abandon() == 0
+    assert len(viewer.layers) == 1
+
+
+def test_a_layer_removed_in_mid_run(viewer: ViewerModel) -> None:
+    run = start(viewer)
+    job = run.job()
+    for step in job:
+        run.receive(step)
+        if run.layer in viewer.layers:
+            viewer.layers.remove(run.layer)
+            break
+    assert run.layer_removed
+    outcome = drain(job, run.receive)
+    assert run.finish(outcome) is None
+    assert len(viewer.layers) == 1
+
+
+def test_a_preview_replaces_an_untouched_one(viewer: ViewerModel) -> None:
+    viewer.layers[0].corner_pixels = np.array([[0, 0], [99, 99]])
+    choices = SegmentChoices(device="cpu", run_on=RunOn.VISIBLE)
+    first = start(viewer, choices)
+    slider = first.finish(drain(first.job(), first.receive))
+    assert slider is not None
+    assert is_untouched(slider)
+    second = start(viewer, choices, replace=slider)
+    assert second.finish(drain(second.job(), second.receive)) is not None
+    assert [layer.name for layer in viewer.layers] == ["field", "field preview"]
+    assert slider.closed
