@@ -84,7 +84,7 @@ def mask_ssim(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     -----
     Wang et al. 2004 on masks of 0 and 1 with ``data_range=1``: uniform window, K1 = 0.01, K2 = 0.03, sample
     covariance, windows inside the image only; scikit-image's ``structural_similarity(a, b, data_range=1.0)``.
-    Left to take the range from the dtype (255 for uint8), an empty mask would score 0.99.
+    Left to take the range from the dtype (255 for uint8), an empty mask scores far above 0.9.
     """
     if min(prediction.shape[-2:]) < WINDOW:
         return np.nan

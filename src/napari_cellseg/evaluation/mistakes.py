@@ -20,6 +20,16 @@ class Outcome(IntEnum):
     MERGED = 5
 
 
+OUTCOME_COLOURS = {
+    Outcome.HIT: "#009E73",
+    Outcome.MISSED: "#D55E00",
+    Outcome.INVENTED: "#CC79A7",
+    Outcome.SPLIT: "#56B4E9",
+    Outcome.MERGED: "#F0E442",
+}
+"""A colour for each outcome that colour-blind eyes tell apart (Okabe & Ito 2008)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mistakes:
     """Mistakes of one image; all numbers are positions among its objects, from 0.
