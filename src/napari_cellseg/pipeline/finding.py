@@ -162,6 +162,7 @@ class _BlockCutter:
             raise ModelError(f"Model '{card.name}' returns maps, but its card has no decoder for them.")
         self._search = search
         self._decoder = card.decoder
+        self._confidence = card.confidence
         self._borderline = Instances.empty()
 
     def cut(self, block: Block, maps: NDArray[np.float32]) -> Instances:
@@ -171,7 +172,8 @@ class _BlockCutter:
         inside, borderline = _ownership(block, decoded.anchors, self._search.window)
         inside &= self._search.in_region(placement.plane_points(decoded.anchors))
         which = np.flatnonzero(inside)
-        self._search.cut_off += int(np.isin(which + 1, self._at_edges(block, decoded.labels)).sum())
+        sure = which[decoded.scores[which] >= self._confidence]
+        self._search.cut_off += int(np.isin(sure + 1, self._at_edges(block, decoded.labels)).sum())
         levels = border_levels(decoded.labels, maps[0], len(decoded.scores))
         found = enlarge_labels(
             decoded.labels, decoded.scores, decoded.classes, which, placement,

@@ -113,12 +113,11 @@ class LinkedCollector(Collector):
         lookup = np.zeros(self.count + 1, np.int32)
         painted = pieces.painted > 0
         lookup[pieces.painted[painted & kept]] = final[painted & kept]
+        added, columns = kept & ~painted, slice(0, self.planes.shape[1])
         for rows in self.target.bands():
-            columns = slice(0, self.planes.shape[1])
-            self.target.write(index, rows, columns, lookup[self.target.read(index, rows, columns)])
-        added = pieces.instances.take(kept & ~painted)
-        for i in range(len(added)):
-            self._paint_one(index, added.take([i]), final[kept & ~painted][i : i + 1])
+            labels = lookup[self.target.read(index, rows, columns)]
+            paint_instances(labels, pieces.instances.take(added), final[added], (rows.start, 0))
+            self.target.write(index, rows, columns, labels)
         return weak_ids, np.full(len(weak), pieces.plane, np.int32), weak
 
     def _with_masks(self, index: tuple[int, ...], found: Instances, painted: Ids) -> Instances:
@@ -128,13 +127,6 @@ class LinkedCollector(Collector):
             y0, x0, y1, x1 = found.boxes[i].tolist()
             masks[i] = self.target.read(index, slice(y0, y1), slice(x0, x1)) == painted[i]
         return Instances(found.boxes, found.scores, found.classes, tuple(masks))
-
-    def _paint_one(self, index: tuple[int, ...], one: Instances, label: Ids) -> None:
-        y0, x0, y1, x1 = one.boxes[0].tolist()
-        y, x = slice(y0, y1), slice(x0, x1)
-        labels = self.target.read(index, y, x)
-        paint_instances(labels, one, label, (y0, x0))
-        self.target.write(index, y, x, labels)
 
 
 def linking_order(planes: Planes, chosen: Sequence[int]) -> list[int]:
