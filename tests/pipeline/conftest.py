@@ -18,13 +18,28 @@ UNIT = 16.0
 def make_card(**changes: object) -> ModelCard:
     """A card for the fake models."""
     values: dict[str, object] = {
-        "name": "oracle", "version": "1", "title": "Oracle", "description": "Knows the truth inside a tile.",
-        "kind": "pixel", "weights": "oracle.onnx", "sha256": "0" * 64, "licence": "BSD-3-Clause",
+        "name": "oracle",
+        "version": "1",
+        "title": "Oracle",
+        "description": "Knows the truth inside a tile.",
+        "kind": "pixel",
+        "weights": "oracle.onnx",
+        "sha256": "0" * 64,
+        "licence": "BSD-3-Clause",
         "channels": 1,
-        "maps": ("foreground", "distance", "offset_y", "offset_x"), "decoder": VoteDecoding(offset_unit=UNIT),
-        "classes": ("cell",), "confidence": 0.5, "confidence_floor": 0.05, "diameter": 20.0,
-        "diameter_range": (6.0, 48.0), "tile": 128, "tile_multiple": 16, "overlap": 64, "max_diameter": 48.0,
-        "parameters": 0, "created": "2026-01-01",
+        "maps": ("foreground", "distance", "offset_y", "offset_x"),
+        "decoder": VoteDecoding(offset_unit=UNIT),
+        "classes": ("cell",),
+        "confidence": 0.5,
+        "confidence_floor": 0.05,
+        "diameter": 20.0,
+        "diameter_range": (6.0, 48.0),
+        "tile": 128,
+        "tile_multiple": 16,
+        "overlap": 64,
+        "max_diameter": 48.0,
+        "parameters": 0,
+        "created": "2026-01-01",
     }
     return ModelCard.model_validate({**values, **changes})
 
@@ -125,8 +140,13 @@ class Forgetful(PixelOracle):
 
 
 def draw_objects(
-    shape: tuple[int, int], *, kind: str = "disc", diameter: tuple[float, float] = (12, 28), gap: float = 0.0,
-    fill: float = 0.5, seed: int = 0,
+    shape: tuple[int, int],
+    *,
+    kind: str = "disc",
+    diameter: tuple[float, float] = (12, 28),
+    gap: float = 0.0,
+    fill: float = 0.5,
+    seed: int = 0,
 ) -> NDArray[np.int32]:
     """Label image of objects of one kind, which touch where `gap` is 0."""
     rng = np.random.default_rng(seed)

@@ -70,3 +70,9 @@ def test_problems_are_told_not_raised(kit, image, options, words):
     assert found.tiles == 0
     assert any(words in problem for problem in found.problems)
     assert len(set(found.problems)) == len(found.problems)
+
+
+def test_oblong_pixels_are_told(kit):
+    image = np.zeros((90, 90), np.uint8)
+    assert "not square" in said(preflight(image, kit.PixelOracle(), pixel_size=(0.5, 1.0)))
+    assert "not square" not in said(preflight(image, kit.PixelOracle(), pixel_size=(0.5, 0.51)))

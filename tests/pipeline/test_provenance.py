@@ -20,7 +20,8 @@ def field():
 def test_the_script_is_valid_python_whatever_was_asked_for(kit):
     image = kit.as_image(kit.draw_objects((120, 120)))
     for options in (
-        {}, {"diameter": "auto", "tile": 96},
+        {},
+        {"diameter": "auto", "tile": 96},
         {"region": (slice(0, 90), slice(5, 80)), "pixel_size": (0.5, 0.4)},
         {"confidence": 0.3, "device": "cpu", "axes": "yx"},
     ):

@@ -153,9 +153,7 @@ def test_lazy_images_and_outputs(field, oracle, tmp_path):
         segment(image, oracle, out=path)
 
 
-@pytest.mark.parametrize(
-    "out", [np.zeros((3, 3), np.int32), np.zeros((180, 210), np.int64), "labels.tif", 5]
-)
+@pytest.mark.parametrize("out", [np.zeros((3, 3), np.int32), np.zeros((180, 210), np.int64), "labels.tif", 5])
 def test_an_output_that_does_not_fit_is_refused(field, oracle, out):
     with pytest.raises(OptionError, match="out must be"):
         segment(field[1], oracle, out=out)
@@ -172,9 +170,16 @@ def test_a_region_equals_that_part_of_the_whole(kit, field, oracle, region):
         twin = np.unique(whole.labels[pixels])
         assert len(twin) == 1
         assert np.array_equal(whole.labels == twin[0], pixels)
-    centre = [i for i in inside[inside > 0] if np.all([
-        r.start <= np.argwhere(whole.labels == i)[:, axis].mean() < r.stop for axis, r in enumerate(region)
-    ])]
+    centre = [
+        i
+        for i in inside[inside > 0]
+        if np.all(
+            [
+                r.start <= np.argwhere(whole.labels == i)[:, axis].mean() < r.stop
+                for axis, r in enumerate(region)
+            ]
+        )
+    ]
     assert abs(len(found) - len(centre)) <= 2
     assert part.provenance["intensities"] == whole.provenance["intensities"]
 
@@ -282,11 +287,18 @@ def test_a_few_bright_pixels_in_an_even_plane_are_not_constant(kit):
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ({"confidence": 1.5}, OptionError), ({"confidence": "high"}, OptionError),
+        ({"confidence": 1.5}, OptionError),
+        ({"confidence": "high"}, OptionError),
         ({"diameter": -2}, OptionError),
-        ({"diameter": "big"}, OptionError), ({"diameter": 1e-6}, OptionError), ({"tile": 3}, OptionError),
-        ({"pixel_size": 0}, OptionError), ({"pixel_size": "x"}, OptionError), ({"link": "t"}, OptionError),
-        ({"link": "z"}, AxesError), ({"axes": "YXC"}, AxesError), ({"device": "gpu"}, OptionError),
+        ({"diameter": "big"}, OptionError),
+        ({"diameter": 1e-6}, OptionError),
+        ({"tile": 3}, OptionError),
+        ({"pixel_size": 0}, OptionError),
+        ({"pixel_size": "x"}, OptionError),
+        ({"link": "t"}, OptionError),
+        ({"link": "z"}, AxesError),
+        ({"axes": "YXC"}, AxesError),
+        ({"device": "gpu"}, OptionError),
     ],
 )
 def test_wrong_options_are_refused_in_words(field, oracle, options, error):

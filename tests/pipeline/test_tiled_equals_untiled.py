@@ -15,8 +15,12 @@ quickly = settings(
 
 @quickly
 @given(
-    height=st.integers(40, 330), width=st.integers(40, 330), tile=st.sampled_from([96, 128, 176]),
-    overlap=st.sampled_from([40, 48]), block=st.sampled_from([60, 97, 150]), kind=st.sampled_from(KINDS),
+    height=st.integers(40, 330),
+    width=st.integers(40, 330),
+    tile=st.sampled_from([96, 128, 176]),
+    overlap=st.sampled_from([40, 48]),
+    block=st.sampled_from([60, 97, 150]),
+    kind=st.sampled_from(KINDS),
     seed=st.integers(0, 10**6),
 )
 def test_maps_in_tiles_and_blocks(kit, height, width, tile, overlap, block, kind, seed):
@@ -32,8 +36,12 @@ def test_maps_in_tiles_and_blocks(kit, height, width, tile, overlap, block, kind
 
 @quickly
 @given(
-    height=st.integers(40, 330), width=st.integers(40, 330), tile=st.sampled_from([96, 128, 176]),
-    overlap=st.sampled_from([16, 32, 48]), kind=st.sampled_from(KINDS), seed=st.integers(0, 10**6),
+    height=st.integers(40, 330),
+    width=st.integers(40, 330),
+    tile=st.sampled_from([96, 128, 176]),
+    overlap=st.sampled_from([16, 32, 48]),
+    kind=st.sampled_from(KINDS),
+    seed=st.integers(0, 10**6),
 )
 def test_instances_in_tiles(kit, height, width, tile, overlap, kind, seed):
     labels = kit.draw_objects((height, width), kind=kind, seed=seed)
@@ -45,8 +53,11 @@ def test_instances_in_tiles(kit, height, width, tile, overlap, kind, seed):
 
 @quickly
 @given(
-    size=st.integers(150, 400), scale=st.sampled_from([0.4, 0.5, 0.8, 1.5, 2.0]),
-    block=st.sampled_from([80, 130]), pixels=st.booleans(), seed=st.integers(0, 10**6),
+    size=st.integers(150, 400),
+    scale=st.sampled_from([0.4, 0.5, 0.8, 1.5, 2.0]),
+    block=st.sampled_from([80, 130]),
+    pixels=st.booleans(),
+    seed=st.integers(0, 10**6),
 )
 def test_other_scales(kit, size, scale, block, pixels, seed):
     diameters = (16 / scale, 30 / scale)

@@ -68,13 +68,43 @@ def border_levels(labels: Any, foreground: Any, count: int) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def _belongs(label: int, ids: Any, weights: Any, values: Any, threshold: float) -> bool:
+    """Whether a pixel between four others is the label's: the heaviest one, and above the threshold.
+
+    A negative threshold stands for no foreground map: half of the weight must lie on labels.
+    """
+    own, covered, value = 0.0, 0.0, 0.0
+    for k in range(4):
+        value += weights[k] * values[k]
+        if ids[k] > 0:
+            covered += weights[k]
+        if ids[k] == label:
+            own += weights[k]
+    if own <= 0.0:
+        return False
+    for k in range(4):
+        if ids[k] > 0 and ids[k] != label:
+            other = 0.0
+            for m in range(4):
+                if ids[m] == ids[k]:
+                    other += weights[m]
+            if other > own or (other == own and ids[k] < label):
+                return False
+    if covered >= 1.0 - 1e-9:
+        return True
+    return value >= threshold if threshold >= 0.0 else covered >= 0.5
+
+
+@njit(cache=True, nogil=True)
 def _fill(
     labels: Any, foreground: Any, thresholds: Any, which: Any, boxes: Any, starts: Any, scale: float,
     oy: int, ox: int, pixels: Any, tight: Any,
 ) -> None:
+    mapped = foreground.size > 0
     height, width = labels.shape
     for n in range(which.size):
         label = which[n] + 1
+        threshold = float(thresholds[label - 1]) if mapped else -1.0
         y0, x0, y1, x1 = boxes[n, 0], boxes[n, 1], boxes[n, 2], boxes[n, 3]
         tight[n, 0], tight[n, 1], tight[n, 2], tight[n, 3] = y1, x1, y0, x0
         for y in range(y0, y1):
@@ -89,36 +119,14 @@ def _fill(
                 fx = u - c
                 ids = (labels[a, c], labels[a, d], labels[b, c], labels[b, d])
                 weights = ((1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx)
-                own = 0.0
-                covered = 0.0
-                for k in range(4):
-                    if ids[k] > 0:
-                        covered += weights[k]
-                    if ids[k] == label:
-                        own += weights[k]
-                if own <= 0.0:
+                values = weights
+                if mapped:
+                    values = (
+                        float(foreground[a, c]), float(foreground[a, d]),
+                        float(foreground[b, c]), float(foreground[b, d]),
+                    )
+                if not _belongs(label, ids, weights, values, threshold):
                     continue
-                wins = True
-                for k in range(4):
-                    if ids[k] > 0 and ids[k] != label:
-                        other = 0.0
-                        for m in range(4):
-                            if ids[m] == ids[k]:
-                                other += weights[m]
-                        if other > own or (other == own and ids[k] < label):
-                            wins = False
-                if not wins:
-                    continue
-                if covered < 1.0 - 1e-9:
-                    if foreground.size > 0:
-                        value = (
-                            foreground[a, c] * weights[0] + foreground[a, d] * weights[1]
-                            + foreground[b, c] * weights[2] + foreground[b, d] * weights[3]
-                        )
-                        if value < thresholds[label - 1]:
-                            continue
-                    elif covered < 0.5:
-                        continue
                 pixels[starts[n] + (y - y0) * (x1 - x0) + x - x0] = True
                 tight[n, 0], tight[n, 1] = min(tight[n, 0], y), min(tight[n, 1], x)
                 tight[n, 2], tight[n, 3] = max(tight[n, 2], y + 1), max(tight[n, 3], x + 1)

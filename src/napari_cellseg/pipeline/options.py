@@ -50,6 +50,16 @@ class Options:
     planes: Sequence[int] | None = None
 
 
+def has_oblong_pixels(options: Options) -> bool:
+    """Whether the two pixel sizes that were given differ by more than a tenth."""
+    sizes = options.pixel_size
+    if hasattr(sizes, "y") and hasattr(sizes, "x"):
+        sizes = (sizes.y, sizes.x)
+    if not isinstance(sizes, list | tuple) or len(sizes) != 2 or not all(_is_number(s) for s in sizes):
+        return False
+    return bool(max(sizes) > 1.1 * min(sizes))
+
+
 def mean_pixel_size(pixel_size: Any) -> float | None:
     """Pixel size, µm: the geometric mean of both directions.
 

@@ -20,6 +20,7 @@ from napari_cellseg.models.registry import find_model
 from napari_cellseg.pipeline.options import (
     Options,
     check_link,
+    has_oblong_pixels,
     resolve_confidence,
     resolve_planes,
     resolve_region,
@@ -144,6 +145,8 @@ class _Check:
             part = "" if self.options.region is None else ", with the objects whose middle lies inside"
             count = f"{len(chosen)} planes of " if len(chosen) > 1 else "One plane of "
             self.sentences.append(f"{count}{what}{' in colour' if planes.is_rgb else ''}{part}.")
+        if has_oblong_pixels(self.options):
+            self.suggestions.append("Pixels are not square: their mean size is used to find the scale.")
         depth = planes.outer_shape[planes.outer_axes.index("Z")] if "Z" in planes.outer_axes else 1
         if linked:
             self.sentences.append("Objects of neighbouring z planes are joined into 3-D objects.")
