@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -331,12 +332,9 @@ CONTROLS = (QAbstractButton, QComboBox, QAbstractSpinBox, QSlider, QLineEdit)
 
 
 def controls(dock: SegmentDock) -> list[QWidget]:
-    inner = (QAbstractSpinBox, QComboBox)
+    inner, of_qt = (QAbstractSpinBox, QComboBox), ("ScrollLeftButton", "ScrollRightButton")
     found = [w for w in dock.findChildren(QWidget) if isinstance(w, CONTROLS)]
-    return [
-        w for w in found
-        if not isinstance(w.parent(), inner) and w.objectName() not in ("ScrollLeftButton", "ScrollRightButton")
-    ]  # fmt: skip
+    return [w for w in found if not isinstance(w.parent(), inner) and w.objectName() not in of_qt]
 
 
 def test_every_control_explains_itself(dock: SegmentDock) -> None:
@@ -348,6 +346,21 @@ def test_every_control_explains_itself(dock: SegmentDock) -> None:
 def test_every_control_is_reached_by_the_tab_key(dock: SegmentDock) -> None:
     skipped = [w for w in controls(dock) if not w.focusPolicy() & Qt.FocusPolicy.TabFocus]
     assert not [w.accessibleName() for w in skipped]
+
+
+def test_the_tab_key_goes_from_top_to_bottom(qtbot, dock: SegmentDock, viewer: ViewerModel) -> None:
+    viewer.add_image(np.zeros((3, 40, 50)), axis_labels=("c", "y", "x"))
+    dock.panel.advanced.button.setChecked(True)
+    dock.show()
+    qtbot.waitExposed(dock)
+    widget, heights = dock.panel.image_form.layers, []
+    while widget is not dock.panel.script_button:
+        if widget in controls(dock) and widget.isVisible():
+            heights.append(widget.mapTo(dock, QPoint(0, widget.height() // 2)).y())
+        widget = widget.nextInFocusChain()
+    assert len(heights) > 10
+    assert all(after >= before - 4 for before, after in pairwise(heights))
+    dock.hide()
 
 
 def test_narrow_enough(qtbot, dock: SegmentDock, viewer: ViewerModel) -> None:

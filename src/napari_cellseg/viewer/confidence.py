@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_cellseg.viewer.coalesced import FEATURES_INTERVAL, Coalesced, Later
 from napari_cellseg.viewer.detected import DetectedObjects, as_planes
 from napari_cellseg.viewer.feature_rows import rows_by_id, statuses
-from napari_cellseg.viewer.label_layer import LabelGeometry
+from napari_cellseg.viewer.label_layer import METADATA_KEY, LabelGeometry
 from napari_cellseg.viewer.painted import painted_ids
 from napari_cellseg.viewer.refilter import Refilter, Step
 
@@ -258,7 +258,7 @@ class ConfidenceFilter:
             self._person = dict(zip(labels.tolist(), status[by_person].tolist(), strict=True))
 
     def _write_table(self) -> None:
-        """Rows up to the largest label in use; columns that others added are kept."""
+        """Rows up to the largest label in use, and the threshold into the provenance; other columns stay."""
         if self.closed:
             return
         refilter = self._refilter
@@ -275,6 +275,8 @@ class ConfidenceFilter:
         for column in others.columns.difference(rows.columns):
             rows[column] = others[column]
         self.layer.features = rows
+        shown = {"confidence": self.threshold, "objects": int(np.count_nonzero(refilter.shown))}
+        self.layer.metadata.setdefault(METADATA_KEY, {})["shown"] = shown
 
     def _redraw(self) -> None:
         if not self.closed:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from napari.components import ViewerModel
 from napari.layers import Image
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from napari_cellseg.viewer.choices import SegmentRequest
 from napari_cellseg.viewer.coalesced import Coalesced, Later
 from napari_cellseg.viewer.confidence import ConfidenceFilter
 from napari_cellseg.viewer.detected import DetectedObjects, detected_objects
+from napari_cellseg.viewer.feature_rows import write_rows
 from napari_cellseg.viewer.label_layer import METADATA_KEY, LabelGeometry, make_labels_layer
 from napari_cellseg.viewer.pixel_size import source_path
 
@@ -130,14 +132,14 @@ class SegmentRun:
         self._redraw.cancel()
         if self.layer_removed or not self._shown:
             return 0
-        count = len(np.unique(self.labels)) - 1
-        if count < 1:
+        kept = np.setdiff1d(self.labels, [0])
+        if not len(kept):
             self._viewer.layers.remove(self.layer)
             return 0
         self.layer.editable = True
-        self.layer.features = {"index": np.arange(int(self.labels.max()) + 1)}
+        write_rows(self.layer, pd.DataFrame({"index": kept}))
         self.layer.refresh()
-        return count
+        return len(kept)
 
     def _show(self) -> None:
         if self._shown:

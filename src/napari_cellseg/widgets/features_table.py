@@ -5,11 +5,11 @@ from typing import Any
 from napari.layers import Labels
 from napari.viewer import Viewer
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QTableView, QWidget
+from qtpy.QtWidgets import QDockWidget, QTableView, QWidget
 
 TABLE = "Features table widget"
 """Name of the table in napari's own manifest."""
-HEIGHT = 230
+HEIGHT = 260
 """Height that the table opens with, in pixels."""
 ROWS_MEASURED = 20
 """Rows that the table looks at for the width of its columns; all of them take a second for large tables."""
@@ -28,12 +28,19 @@ def open_features_table(viewer: Viewer, layer: Labels) -> Any:
     dock, widget = viewer.window.add_plugin_dock_widget("napari", TABLE, tabify=False)
     speed_up(widget)
     if not was_open:
-        dock.window().addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+        _put_below_canvas(dock)
     dock.show()
     dock.raise_()
-    if not was_open:
-        dock.window().resizeDocks([dock], [HEIGHT], Qt.Orientation.Vertical)
     return dock
+
+
+def _put_below_canvas(dock: QDockWidget) -> None:
+    """Between the side docks, which need the window's whole height on a laptop's screen."""
+    window = dock.window()
+    window.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
+    window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+    window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+    window.resizeDocks([dock], [HEIGHT], Qt.Orientation.Vertical)
 
 
 def speed_up(widget: QWidget) -> None:

@@ -62,17 +62,19 @@ def add_row(
     label.setToolTip(as_tooltip(tooltip))
     label.setBuddy(buddy or field)
     label.setMinimumWidth(LABEL_WIDTH)
-    row: QWidget = field
-    if beside:
-        row = QWidget()
-        layout = QHBoxLayout(row)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(field, 1)
-        for widget in beside:
-            layout.addWidget(widget)
-    form.addRow(label, row)
+    form.addRow(label, _side_by_side(field, *beside) if beside else field)
     return label
+
+
+def _side_by_side(field: QWidget, *beside: QWidget) -> QWidget:
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    layout.addWidget(field, 1)
+    for widget in beside:
+        layout.addWidget(widget)
+    return row
 
 
 def explain(widget: QWidget, title: str, tooltip: str) -> None:

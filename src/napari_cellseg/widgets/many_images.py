@@ -151,17 +151,20 @@ class ManyImages(QWidget):
         font.setBold(True)
         self.button.setFont(font)
         self.button.setMinimumHeight(30)
+        self._set_up_files()
+        for widget in (
+            self.overwrite, self.sentence, self.button, self.job, self.error, self.summary, self.files,
+        ):  # fmt: skip
+            layout.addWidget(widget)
+        layout.setStretchFactor(self.files, 1)
+
+    def _set_up_files(self) -> None:
         self.files.setHeaderLabels(["File", "Result", "Cells"])
         self.files.setRootIsDecorated(False)
         self.files.setAccessibleName("What became of each file")
         self.files.setMinimumHeight(120)
         self.files.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.files.header().setStretchLastSection(False)
-        for widget in (
-            self.overwrite, self.sentence, self.button, self.job, self.error, self.summary, self.files,
-        ):  # fmt: skip
-            layout.addWidget(widget)
-        layout.setStretchFactor(self.files, 1)
 
     def _add_source(self, form: object) -> None:
         self.choose_folder = QPushButton("Fol&der…")

@@ -1,5 +1,7 @@
 """Segment one image: choose, read what will happen, press one button, refine."""
 
+from itertools import pairwise
+
 from napari.components import ViewerModel
 from napari.layers import Labels
 from qtpy.QtCore import Signal
@@ -99,6 +101,22 @@ class SegmentPanel(QWidget):
         ):  # fmt: skip
             layout.addWidget(widget)
         layout.addStretch(1)
+        self._order_tabs()
+
+    def _order_tabs(self) -> None:
+        """The Tab key goes from top to bottom."""
+        image, model, part = self.image_form, self.model_form, self.part_form
+        order = [
+            image.layers, image.channel, image.pixel, image.apply,
+            model.model, model.open_file, model.size_by, model.size,
+            model.confidence.slider, model.confidence.box,
+            part.run_on, part.shapes, part.draw, part.link,
+            self.advanced.button, model.device, model.tile, image.axes,
+            self.button, self.job.cancel_button, self.error.details, self.error.text,
+            self.table_button, self.script_button,
+        ]  # fmt: skip
+        for before, after in pairwise(order):
+            QWidget.setTabOrder(before, after)
 
     def _result_box(self) -> QWidget:
         self.result = QWidget()
