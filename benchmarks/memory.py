@@ -1,6 +1,6 @@
 """Peak memory of a fresh process that segments one large plane, image and labels included.
 
-    python benchmarks/memory.py [--edge 8192] [--model nuclei]
+python benchmarks/memory.py [--edge 8192] [--model nuclei]
 """
 
 import argparse
@@ -26,9 +26,13 @@ def measure(edge: int, model: str) -> dict[str, float]:
     started = time.perf_counter()
     found = segment(image, model, device="cpu")
     return {
-        "edge": edge, "seconds": round(time.perf_counter() - started, 1), "objects": len(found.features),
-        "image_mb": image.nbytes / 1e6, "labels_mb": found.labels.nbytes / 1e6,
-        "before_mb": before / 1e3, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "edge": edge,
+        "seconds": round(time.perf_counter() - started, 1),
+        "objects": len(found.features),
+        "image_mb": image.nbytes / 1e6,
+        "labels_mb": found.labels.nbytes / 1e6,
+        "before_mb": before / 1e3,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
         **{f"{stage}_s": s for stage, s in found.provenance["seconds"].items()},
     }
 

@@ -1,6 +1,6 @@
 """Time of segmenting on this machine, and the share spent outside the network.
 
-    python benchmarks/segment.py [--model nuclei] [--device cpu] [--repeat 5]
+python benchmarks/segment.py [--model nuclei] [--device cpu] [--repeat 5]
 """
 
 import argparse
@@ -26,7 +26,9 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
-    print(f"{'image':>20} {'objects':>8} {'seconds':>8} {'network':>8} {'outside':>8} {'of it':>6}  stages outside")
+    print(
+        f"{'image':>20} {'objects':>8} {'seconds':>8} {'network':>8} {'outside':>8} {'of it':>6}  stages outside"
+    )
     for name, (shape, diameter) in CASES.items():
         image = simulate_fluorescence(shape, diameter=diameter, seed=1).image
         show(name, image, options)

@@ -14,7 +14,16 @@ from napari_cellseg import __version__
 from napari_cellseg.models.card import ModelCard
 
 ARGUMENTS = (
-    "axes", "channel", "pixel_size", "diameter", "confidence", "tile", "link", "device", "region", "planes",
+    "axes",
+    "channel",
+    "pixel_size",
+    "diameter",
+    "confidence",
+    "tile",
+    "link",
+    "device",
+    "region",
+    "planes",
 )
 """Arguments of `segment` that a script repeats, in order."""
 
@@ -44,8 +53,13 @@ def model_record(card: ModelCard, device: str, argument: object) -> dict[str, An
     """
     named = str(argument) if isinstance(argument, str | Path) else card.name
     return {
-        "argument": named, "name": card.name, "version": card.version, "sha256": card.sha256,
-        "kind": card.kind, "backend": card.backend, "device": device,
+        "argument": named,
+        "name": card.name,
+        "version": card.version,
+        "sha256": card.sha256,
+        "kind": card.kind,
+        "backend": card.backend,
+        "device": device,
     }
 
 
@@ -91,11 +105,9 @@ def as_script(provenance: Mapping[str, Any]) -> str:
     model = provenance["model"]
     return (
         f'"""Segments an image as on {provenance["created"]}, with napari-cellseg '
-        f'{provenance["versions"]["napari-cellseg"]}.\n\n'
+        f"{provenance['versions']['napari-cellseg']}.\n\n"
         f"Model {model['name']} {model['version']}, sha256 {model['sha256']}.\n"
-        f'"""\n\n'
-        + ("" if path else "import sys\n")
-        + "from pathlib import Path\n\n"
+        f'"""\n\n' + ("" if path else "import sys\n") + "from pathlib import Path\n\n"
         "import tifffile\n\n"
         "import napari_cellseg as cs\n"
         "from napari_cellseg.images.reading import read_image\n\n"

@@ -11,8 +11,13 @@ def enlarged(labels, scale, shape, foreground=None, level=0.5):
     count = int(labels.max())
     levels = None if foreground is None else np.full(count, level, np.float32)
     found = enlarge_labels(
-        labels, np.ones(count, np.float32), np.zeros(count, np.int16), np.arange(count),
-        Placement(scale, (0, 0), shape), foreground, levels,
+        labels,
+        np.ones(count, np.float32),
+        np.zeros(count, np.int16),
+        np.arange(count),
+        Placement(scale, (0, 0), shape),
+        foreground,
+        levels,
     )
     result = np.zeros(shape, np.int32)
     counts = paint_instances(result, found, np.arange(1, count + 1, dtype=np.int32))

@@ -8,8 +8,12 @@ from hypothesis import strategies as st
 from napari_cellseg.tiles.grid import block_grid, tile_axis, tile_grid
 
 axes = st.builds(
-    tile_axis, st.integers(1, 3000), st.integers(32, 700), st.integers(0, 300),
-    st.sampled_from([1, 8, 16, 32]), growth=st.sampled_from([1.0, 1.5]),
+    tile_axis,
+    st.integers(1, 3000),
+    st.integers(32, 700),
+    st.integers(0, 300),
+    st.sampled_from([1, 8, 16, 32]),
+    growth=st.sampled_from([1.0, 1.5]),
 )
 
 
@@ -35,7 +39,10 @@ def test_weight_outside_the_support_is_zero(axis):
 
 @settings(deadline=None, max_examples=40)
 @given(
-    st.integers(1, 3000), st.integers(32, 700), st.integers(0, 300), st.sampled_from([1, 8, 16, 32]),
+    st.integers(1, 3000),
+    st.integers(32, 700),
+    st.integers(0, 300),
+    st.sampled_from([1, 8, 16, 32]),
 )
 def test_tiles_are_no_larger_than_asked_and_overlap_enough(length, tile, overlap, multiple):
     axis = tile_axis(length, tile, overlap, multiple)

@@ -12,9 +12,7 @@ LINK_IOU = 0.25
 """Least intersection over union of two instances in neighbouring planes that are one object."""
 
 
-def match_planes(
-    above: Instances, below: Instances, min_iou: float = LINK_IOU
-) -> list[tuple[int, int]]:
+def match_planes(above: Instances, below: Instances, min_iou: float = LINK_IOU) -> list[tuple[int, int]]:
     """Pairs of instances of two planes that are the same object, each used at most once.
 
     The pair with the largest intersection over union is taken first, then the next of those left.

@@ -158,8 +158,10 @@ def unite_instances(pieces: Instances) -> Instances:
     areas = pieces.areas
     score = np.average(pieces.scores, weights=np.maximum(areas, 1))
     return Instances(
-        np.array([[y0, x0, y1, x1]], np.int32), np.array([score], np.float32),
-        pieces.classes[[int(areas.argmax())]], (mask,),
+        np.array([[y0, x0, y1, x1]], np.int32),
+        np.array([score], np.float32),
+        pieces.classes[[int(areas.argmax())]],
+        (mask,),
     )
 
 

@@ -53,8 +53,15 @@ def _shared_pixels(box_a: Any, flat_a: Any, start_a: int, box_b: Any, flat_b: An
 
 @njit(cache=True, nogil=True)
 def _pairs(
-    boxes_a: Any, flat_a: Any, starts_a: Any, boxes_b: Any, flat_b: Any, starts_b: Any, tops: Any,
-    tallest: int, found: Any,
+    boxes_a: Any,
+    flat_a: Any,
+    starts_a: Any,
+    boxes_b: Any,
+    flat_b: Any,
+    starts_b: Any,
+    tops: Any,
+    tallest: int,
+    found: Any,
 ) -> int:
     count = 0
     for i in range(boxes_a.shape[0]):

@@ -60,8 +60,10 @@ def border_levels(labels: Any, foreground: Any, count: int) -> Any:
             if label == 0 or not foreground[y, x] < levels[label - 1]:
                 continue
             if (
-                (y > 0 and labels[y - 1, x] == 0) or (y < height - 1 and labels[y + 1, x] == 0)
-                or (x > 0 and labels[y, x - 1] == 0) or (x < width - 1 and labels[y, x + 1] == 0)
+                (y > 0 and labels[y - 1, x] == 0)
+                or (y < height - 1 and labels[y + 1, x] == 0)
+                or (x > 0 and labels[y, x - 1] == 0)
+                or (x < width - 1 and labels[y, x + 1] == 0)
             ):
                 levels[label - 1] = foreground[y, x]
     return levels
@@ -97,8 +99,17 @@ def _belongs(label: int, ids: Any, weights: Any, values: Any, threshold: float) 
 
 @njit(cache=True, nogil=True)
 def _fill(
-    labels: Any, foreground: Any, thresholds: Any, which: Any, boxes: Any, starts: Any, scale: float,
-    oy: int, ox: int, pixels: Any, tight: Any,
+    labels: Any,
+    foreground: Any,
+    thresholds: Any,
+    which: Any,
+    boxes: Any,
+    starts: Any,
+    scale: float,
+    oy: int,
+    ox: int,
+    pixels: Any,
+    tight: Any,
 ) -> None:
     mapped = foreground.size > 0
     height, width = labels.shape
@@ -122,8 +133,10 @@ def _fill(
                 values = weights
                 if mapped:
                     values = (
-                        float(foreground[a, c]), float(foreground[a, d]),
-                        float(foreground[b, c]), float(foreground[b, d]),
+                        float(foreground[a, c]),
+                        float(foreground[a, d]),
+                        float(foreground[b, c]),
+                        float(foreground[b, d]),
                     )
                 if not _belongs(label, ids, weights, values, threshold):
                     continue
@@ -197,13 +210,22 @@ def enlarge_labels(
     if foreground is None or thresholds is None:
         foreground, thresholds = np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
     _fill(
-        labels, foreground, thresholds, which, plane_boxes, starts, placement.scale, *placement.origin,
-        pixels, tight,
+        labels,
+        foreground,
+        thresholds,
+        which,
+        plane_boxes,
+        starts,
+        placement.scale,
+        *placement.origin,
+        pixels,
+        tight,
     )
     tight[tight[:, 2] <= tight[:, 0]] = 0
     masks = tuple(
         pixels[start : start + h * w].reshape(h, w)[t[0] - b[0] : t[2] - b[0], t[1] - b[1] : t[3] - b[1]]
-        if t[2] else np.zeros((0, 0), np.bool_)
+        if t[2]
+        else np.zeros((0, 0), np.bool_)
         for start, (h, w), b, t in zip(
             starts.tolist(), sizes.tolist(), plane_boxes.tolist(), tight.tolist(), strict=True
         )

@@ -92,9 +92,7 @@ def label_boxes(labels: Labels, count: int) -> NDArray[np.int32]:
     return boxes
 
 
-def cut_instances(
-    labels: Labels, scores: NDArray[np.float32], classes: NDArray[np.int16]
-) -> Instances:
+def cut_instances(labels: Labels, scores: NDArray[np.float32], classes: NDArray[np.int16]) -> Instances:
     """Instances of a label image, one per label, in the order of the labels.
 
     Parameters

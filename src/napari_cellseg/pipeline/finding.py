@@ -176,8 +176,13 @@ class _BlockCutter:
         self._search.cut_off += int(np.isin(sure + 1, self._at_edges(block, decoded.labels)).sum())
         levels = border_levels(decoded.labels, maps[0], len(decoded.scores))
         found = enlarge_labels(
-            decoded.labels, decoded.scores, decoded.classes, which, placement,
-            maps[0], np.minimum(levels, self._decoder.foreground),
+            decoded.labels,
+            decoded.scores,
+            decoded.classes,
+            which,
+            placement,
+            maps[0],
+            np.minimum(levels, self._decoder.foreground),
         )
         return self._once(found, borderline[which])
 
@@ -185,8 +190,10 @@ class _BlockCutter:
         """Labels at those edges of what the block read that lie inside the plane."""
         (y, x), (height, width) = block.read, self._search.view.shape
         edges = [
-            (y.start > 0, labels[0]), (y.stop < height, labels[-1]),
-            (x.start > 0, labels[:, 0]), (x.stop < width, labels[:, -1]),
+            (y.start > 0, labels[0]),
+            (y.stop < height, labels[-1]),
+            (x.start > 0, labels[:, 0]),
+            (x.stop < width, labels[:, -1]),
         ]
         return np.unique(np.concatenate([np.zeros(0, np.int32), *(line for inner, line in edges if inner)]))
 

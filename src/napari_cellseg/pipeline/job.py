@@ -133,8 +133,18 @@ def segment(
         About all that was handled without asking, and where nothing was found.
     """
     job = segmenting(
-        image, model, axes=axes, channel=channel, pixel_size=pixel_size, diameter=diameter,
-        confidence=confidence, tile=tile, link=link, device=device, out=out, region=region, planes=planes,
+        image,
+        model,
+        axes=axes,
+        channel=channel,
+        pixel_size=pixel_size,
+        diameter=diameter,
+        confidence=confidence,
+        tile=tile,
+        link=link,
+        device=device,
+        out=out,
+        region=region,
+        planes=planes,
     )
     return drain(job, progress)
-

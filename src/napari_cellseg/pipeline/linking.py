@@ -94,7 +94,10 @@ class LinkedCollector(Collector):
         weak = [self._repaint(pieces, objects) for pieces in self._pieces]
         self.count = int(np.count_nonzero(objects.kept))
         features = features_table(
-            self.planes, class_names, objects.scores[objects.kept], objects.classes[objects.kept],
+            self.planes,
+            class_names,
+            objects.scores[objects.kept],
+            objects.classes[objects.kept],
             objects.planes[objects.kept],
         )
         ids = np.concatenate([i for i, _, _ in weak]) if weak else np.zeros(0, np.int32)

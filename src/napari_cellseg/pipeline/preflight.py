@@ -98,7 +98,9 @@ def preflight(
     if opened is not None and card is not None:
         check.work(opened, card, running or "cpu")
     return Preflight(
-        tuple(check.sentences), tuple(check.problems), tuple(check.suggestions),
+        tuple(check.sentences),
+        tuple(check.problems),
+        tuple(check.suggestions),
         0 if check.problems else check.tiles,
     )
 

@@ -67,7 +67,10 @@ class Run:
         with self.clock.measure("finishing"):
             features, candidates = collector.finish(self.model.card.classes)
         self.report.judge(
-            len(self.planes), len(features), candidates, self.confidence,
+            len(self.planes),
+            len(features),
+            candidates,
+            self.confidence,
             self.model.card.diameter / self.scale,
         )
         provenance = self._provenance(given, len(features), len(candidates))
@@ -188,23 +191,37 @@ class Run:
         """How the labels came about."""
         planes, options, card = self.planes, self.options, self.model.card
         parameters = {
-            "axes": given["axes"], "channel": given["channel"],
-            "pixel_size": options.pixel_size, "diameter": options.diameter,
-            "confidence": options.confidence, "tile": options.tile, "link": options.link,
-            "device": options.device, "region": options.region, "planes": options.planes,
+            "axes": given["axes"],
+            "channel": given["channel"],
+            "pixel_size": options.pixel_size,
+            "diameter": options.diameter,
+            "confidence": options.confidence,
+            "tile": options.tile,
+            "link": options.link,
+            "device": options.device,
+            "region": options.region,
+            "planes": options.planes,
         }
         shape = self.tiling.grid(scaled_shape(planes.shape, self.scale)).tile_shape
         return {
             "versions": versions(),
             "model": model_record(card, self.model.device, self.choice),
             "image": {
-                "shape": given["shape"], "dtype": str(planes.dtype), "axes": planes.axes,
-                "pixel_size": plain(options.pixel_size), "name": None, "path": None,
+                "shape": given["shape"],
+                "dtype": str(planes.dtype),
+                "axes": planes.axes,
+                "pixel_size": plain(options.pixel_size),
+                "name": None,
+                "path": None,
             },
             "parameters": plain(parameters),
             "resolved": {
-                "confidence": self.confidence, "floor": card.confidence_floor, "scale": self.scale,
-                "diameter": card.diameter / self.scale, "tile": list(shape), "overlap": self.tiling.overlap,
+                "confidence": self.confidence,
+                "floor": card.confidence_floor,
+                "scale": self.scale,
+                "diameter": card.diameter / self.scale,
+                "tile": list(shape),
+                "overlap": self.tiling.overlap,
                 "planes": sorted(self.chosen),
             },
             "intensities": intensity_records(self.report),

@@ -82,6 +82,4 @@ class BlendingBand:
                 f"rows {y.start} to {y.stop} are not in the band, which holds {self.top} to "
                 f"{self.top + self._band.shape[1]}"
             )
-        return self._band[
-            :, y.start - self.top : y.stop - self.top, x.start - self.left : x.stop - self.left
-        ]
+        return self._band[:, y.start - self.top : y.stop - self.top, x.start - self.left : x.stop - self.left]

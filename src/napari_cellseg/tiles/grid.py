@@ -118,7 +118,10 @@ class TileGrid:
         """The tile at a position of the grid."""
         y, x = self.rows.starts[row], self.columns.starts[column]
         return Tile(
-            row, column, slice(y, y + self.rows.edge), slice(x, x + self.columns.edge),
+            row,
+            column,
+            slice(y, y + self.rows.edge),
+            slice(x, x + self.columns.edge),
             (slice(*self.rows.support(row)), slice(*self.columns.support(column))),
         )
 
