@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import zarr
 
 from napari_cellseg.pipeline import segment
 
@@ -97,3 +98,10 @@ def test_planes_that_do_not_follow_each_other_are_not_linked(kit, stack):
     found = segment(stack, Spheres(kit), link="z", planes=[2, 4, 5], confidence=0.6)
     assert len(np.unique(found.labels[4:6, 60, 70])) == 1
     assert found.labels[2, 60, 70] != found.labels[4, 60, 70]
+
+
+def test_linked_labels_are_rewritten_in_a_zarr_store(kit, stack):
+    expected = segment(stack, Spheres(kit), link="z", confidence=0.6).labels
+    target = zarr.create_array(store={}, shape=stack.shape, chunks=(1, 32, 50), dtype="int32", fill_value=0)
+    segment(stack, Spheres(kit), link="z", confidence=0.6, out=target)
+    assert np.array_equal(target[:], expected)
