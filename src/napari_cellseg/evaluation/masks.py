@@ -134,10 +134,45 @@ def outline_distances(
 
 
 def _directed(a: NDArray[np.bool_], b: NDArray[np.bool_], size: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance from each point of a to the nearest of b."""
-    distances = np.zeros(int(np.count_nonzero(a)))
-    apart = np.argwhere(a & ~b) * size
-    if len(apart):
+    """Distance from each point of a to the nearest of b.
+
+    Near points are found by trying offsets in the order of their distance, the rest by a tree.
+    """
+    offsets, lengths = _near_offsets(size, flat=a.shape[0] == 1)
+    distances = np.empty(int(np.count_nonzero(a)))
+    _nearest(a, b, offsets, lengths, distances)
+    far = np.flatnonzero(distances < 0)
+    if len(far):
         tree = cKDTree(np.argwhere(b) * size, balanced_tree=False, compact_nodes=False)
-        distances[: len(apart)] = tree.query(apart, workers=-1)[0]
+        distances[far] = tree.query(np.argwhere(a)[far] * size, workers=-1)[0]
     return distances
+
+
+@njit(cache=True, nogil=True)
+def _nearest(a: Any, b: Any, offsets: Any, lengths: Any, distances: Any) -> None:
+    depth, height, width = a.shape
+    place = 0
+    for z in range(depth):
+        for y in range(height):
+            for x in range(width):
+                if not a[z, y, x]:
+                    continue
+                distances[place] = -1.0
+                for k in range(offsets.shape[0]):
+                    zz, yy, xx = z + offsets[k, 0], y + offsets[k, 1], x + offsets[k, 2]
+                    if 0 <= zz < depth and 0 <= yy < height and 0 <= xx < width and b[zz, yy, xx]:
+                        distances[place] = lengths[k]
+                        break
+                place += 1
+
+
+def _near_offsets(size: NDArray[np.float64], flat: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """All offsets (K, 3) within some distance, nearest first, and their lengths."""
+    used = size[1:] if flat else size
+    reach = (8 if flat else 4) * float(used.min())
+    steps = [0 if flat and axis == 0 else int(reach / s) for axis, s in enumerate(size)]
+    grid = np.mgrid[tuple(slice(-n, n + 1) for n in steps)].reshape(3, -1).T
+    lengths = np.sqrt(((grid * size) ** 2).sum(1))
+    order = np.argsort(lengths, kind="stable")
+    order = order[lengths[order] <= reach]
+    return grid[order].astype(np.int64), lengths[order]
