@@ -26,9 +26,8 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
-    print(
-        f"{'image':>20} {'objects':>8} {'seconds':>8} {'network':>8} {'outside':>8} {'of it':>6}  stages outside"
-    )
+    heads = " ".join(f"{head:>8}" for head in ("objects", "seconds", "network", "outside"))
+    print(f"{'image':>20} {heads} {'of it':>6}  stages outside")
     for name, (shape, diameter) in CASES.items():
         image = simulate_fluorescence(shape, diameter=diameter, seed=1).image
         show(name, image, options)
