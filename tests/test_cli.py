@@ -209,6 +209,13 @@ def test_ctrl_c_that_turned_into_another_error(run, monkeypatch):
     assert run("segment", "a.tif", "-o", "out") == (130, "", "Cancelled\n")
 
 
+def test_a_missing_package_points_to_the_doctor(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "napari_cellseg.batch", None)
+    code, _, err = run("segment", "a.tif", "-o", "out")
+    assert code == 2
+    assert err.endswith("napari-cellseg doctor says what is missing.\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_ctrl_c_in_a_real_process_leaves_no_half_written_file(tmp_path):
     folder = tmp_path / "in"
@@ -357,6 +364,16 @@ def test_every_command_has_help(run, command):
     assert (code, err) == (0, "")
     assert "Usage" in out
     assert len(out) > 200
+
+
+def test_the_guide_names_every_option():
+    guide = (Path(__file__).parents[1] / "docs" / "command_line.md").read_text(encoding="utf-8")
+    help_text = subprocess.run(
+        [sys.executable, "-c", START, "segment", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    options = set(re.findall(r"(--[a-z-]+) ", help_text)) - {"--help"}
+    assert len(options) == 12
+    assert {option for option in options if option not in guide} == set()
 
 
 def test_version_and_bare_command(run):

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,15 @@ def test_refreshing_takes_the_hash_of_the_weights(make_model):
     assert read_card(weights.with_suffix(".json")) == card
     with pytest.raises(ModelError, match="cannot be read"):
         file_hash(weights.with_name("none"))
+
+
+def test_refreshing_from_a_terminal(make_model):
+    weights: Path = make_model()
+    weights.write_bytes(b"other")
+    command = [sys.executable, "-m", "napari_cellseg.models.card"]
+    path = weights.with_suffix(".json")
+    done = subprocess.run([*command, str(path)], capture_output=True, text=True, check=True)
+    assert hashlib.sha256(b"other").hexdigest() in done.stdout
+    failed = subprocess.run([*command, "none.json"], capture_output=True, text=True, check=False)
+    assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
+    assert failed.stderr.startswith("Error: The model card 'none.json' cannot be read")

@@ -223,6 +223,8 @@ def _sentence(error: Exception, debug: bool) -> str:
         return f"Error: {error}"
     if isinstance(error, MemoryError):
         return "Error: There is too little memory for this."
+    if isinstance(error, ImportError):
+        return f"Error: {str(error).rstrip('.')}. napari-cellseg doctor says what is missing."
     if hasattr(error, "format_message"):  # what typer raises for wrong arguments
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "napari-cellseg"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from napari_cellseg.errors import ModelError
+from napari_cellseg.errors import CellSegError, ModelError
 from napari_cellseg.instances.decoding import VoteDecoding
 from napari_cellseg.outputs import replacing
 
@@ -255,7 +255,10 @@ def _in_words(error: ValidationError) -> str:
 
 def _refresh(paths: Sequence[str]) -> None:
     for path in paths:
-        card = refresh_card(path)
+        try:
+            card = refresh_card(path)
+        except CellSegError as error:
+            sys.exit(f"Error: {error}")
         sys.stdout.write(f"{path}: {card.weights} has sha256 {card.sha256}\n")
 
 
