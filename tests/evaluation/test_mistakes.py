@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from napari_cellseg.evaluation.evaluating import evaluate
 from napari_cellseg.evaluation.matching import match_overlaps
-from napari_cellseg.evaluation.mistakes import Outcome, find_mistakes, outcome_map
+from napari_cellseg.evaluation.mistakes import Outcome, find_mistakes, outcome_labels, outcome_map
 from napari_cellseg.evaluation.pairs import image_pairs
 
 Pairs = Callable[..., tuple[NDArray[np.int32], NDArray[np.int32]]]
@@ -45,15 +45,18 @@ def test_each_kind_is_found_once(one_of_each: tuple[NDArray[np.int32], NDArray[n
 
 
 def test_the_picture_shows_each_kind(one_of_each: tuple[NDArray[np.int32], NDArray[np.int32]]) -> None:
-    pair = image_pairs(*one_of_each)[0].read(0)
-    mistakes = find_mistakes(pair.overlaps, match_overlaps(pair.overlaps, 0.5))
-    shown = outcome_map(pair.prediction, pair.truth, mistakes)
+    images = image_pairs(*one_of_each)[0]
+    shown = outcome_map(images.read(0))
     assert shown[5, 5] == Outcome.HIT
     assert shown[5, 25] == Outcome.MISSED
     assert shown[5, 45] == Outcome.INVENTED
     assert shown[20, 5] == Outcome.SPLIT
     assert shown[20, 40] == Outcome.MERGED
     assert shown[0, 0] == 0
+    assert np.array_equal(outcome_labels(images), shown)
+    stack = image_pairs(*(np.stack([np.zeros_like(a), a])[None] for a in one_of_each))[0]
+    assert np.array_equal(outcome_labels(stack)[0, 1], shown)
+    assert not outcome_labels(stack)[0, 0].any()
 
 
 def test_a_speck_in_a_hit_makes_it_split() -> None:

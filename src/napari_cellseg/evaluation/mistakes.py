@@ -6,8 +6,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_cellseg.evaluation.matching import Ids, Matching, Overlaps
-from napari_cellseg.evaluation.numbering import NumberedLabels
+from napari_cellseg.evaluation.matching import Ids, Matching, Overlaps, match_overlaps
+from napari_cellseg.evaluation.pairs import ImagePair, LabelPair
 
 
 class Outcome(IntEnum):
@@ -106,8 +106,15 @@ def _shared_out(wholes: Ids, parts: Ids, shared: Ids, part_areas: Ids) -> tuple[
     )
 
 
-def outcome_map(prediction: NumberedLabels, truth: NumberedLabels, mistakes: Mistakes) -> NDArray[np.uint8]:
-    """Where the mistakes are, as a label image.
+def outcome_map(pair: LabelPair, iou: float = 0.5) -> NDArray[np.uint8]:
+    """Where the mistakes of one plane or volume are.
+
+    Parameters
+    ----------
+    pair : LabelPair
+        Prediction and truth.
+    iou : float
+        IoU of a hit.
 
     Returns
     -------
@@ -115,9 +122,21 @@ def outcome_map(prediction: NumberedLabels, truth: NumberedLabels, mistakes: Mis
         `Outcome` of the predicted object at each pixel and, where there is none, MISSED on missed objects;
         0 elsewhere. Of the shape of the label images.
     """
+    mistakes = find_mistakes(pair.overlaps, match_overlaps(pair.overlaps, iou))
     of_prediction = np.concatenate([np.zeros(1, np.uint8), mistakes.prediction])
     missed = np.where(mistakes.truth == Outcome.MISSED, np.uint8(Outcome.MISSED), np.uint8(0))
     of_truth = np.concatenate([np.zeros(1, np.uint8), missed])
-    shown = of_prediction[prediction.numbers]
-    result: NDArray[np.uint8] = np.where(prediction.numbers > 0, shown, of_truth[truth.numbers])
+    predicted = pair.prediction.numbers
+    result: NDArray[np.uint8] = np.where(
+        predicted > 0, of_prediction[predicted], of_truth[pair.truth.numbers]
+    )
+    return result
+
+
+def outcome_labels(images: ImagePair, iou: float = 0.5) -> NDArray[np.uint8]:
+    """`outcome_map` of every plane of an image, of the shape of its labels."""
+    result = np.zeros(tuple(int(n) for n in images.truth.shape), np.uint8)
+    for plane in range(len(images)):
+        index = np.unravel_index(plane, images.outer_shape) if images.outer_shape else ()
+        result[index] = outcome_map(images.read(plane), iou)
     return result
