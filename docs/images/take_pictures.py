@@ -1,0 +1,102 @@
+"""Takes the pictures of the guide, on a real or a virtual screen of 1366 × 768:
+
+xvfb-run -a -s "-screen 0 1366x768x24" python docs/images/take_pictures.py
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import napari
+import numpy as np
+import tifffile
+from PIL import Image
+from qtpy.QtWidgets import QApplication
+
+from napari_cellseg.images.simulation import simulate_fluorescence
+from napari_cellseg.viewer import samples
+from napari_cellseg.viewer.run_on import RunOn
+from napari_cellseg.widgets.segment_dock import SegmentDock
+
+HERE = Path(__file__).resolve().parent
+
+
+def wait(condition: Callable[[], bool], seconds: float = 120) -> None:
+    """Let the viewer work until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("the viewer did not get there")
+        QApplication.processEvents()
+        time.sleep(0.005)
+
+
+def settle(seconds: float = 0.6) -> None:
+    """Let the viewer draw."""
+    end = time.monotonic() + seconds
+    wait(lambda: time.monotonic() > end)
+
+
+def take(viewer: napari.Viewer, name: str, *, still: bool = True) -> None:
+    """Write a picture of the whole window, in 256 colours."""
+    if still:
+        settle()
+    picture = Image.fromarray(np.asarray(viewer.screenshot(canvas_only=False, flash=False))[..., :3])
+    picture.quantize(256, dither=Image.Dither.NONE).save(HERE / f"{name}.png", optimize=True)
+
+
+def main() -> None:
+    """Take all pictures."""
+    viewer = napari.Viewer()
+    viewer.window._qt_window.resize(1366, 768)
+    dock = SegmentDock(viewer)
+    viewer.window.add_dock_widget(dock, name="CellSeg segment", area="right")
+    panel = dock.panel
+    data, keywords, _ = samples.fluorescence_sample()[0]
+    viewer.add_image(data, **keywords)
+    take(viewer, "segment_before")
+    panel.button.click()
+    wait(lambda: not panel.job.running)
+    panel.table_button.click()
+    viewer.layers[-1].selected_label = 3
+    take(viewer, "segment_result")
+    panel.model_form.confidence.box.setValue(0.9)
+    take(viewer, "segment_confidence")
+    for name, inner in viewer.window.dock_widgets.items():
+        if "Features table" in name:
+            inner.parent().hide()
+    viewer.layers.clear()
+    panel.model_form.confidence.box.setValue(0.5)
+    data, keywords, _ = samples.timelapse_sample()[0]
+    viewer.add_image(data, **keywords)
+    viewer.dims.set_current_step(0, 1)
+    panel.part_form.run_on.choose(RunOn.ALL)
+    settle()
+    panel.button.click()
+    wait(lambda: panel.job.bar.maximum() > 1 and panel.job.bar.value() * 2 >= panel.job.bar.maximum())
+    take(viewer, "segment_running", still=False)
+    wait(lambda: not panel.job.running)
+    many_images(viewer, dock, Path("plate 1"))
+    viewer.close()
+
+
+def many_images(viewer: napari.Viewer, dock: SegmentDock, folder: Path) -> None:
+    """The second tab, with a file that is broken."""
+    folder.mkdir()
+    for i in range(6):
+        tifffile.imwrite(folder / f"field_{i + 1}.tif", simulate_fluorescence((256, 256), seed=i).image)
+    (folder / "field_3.tif").write_bytes(b"II*\0broken")
+    dock.tabs.setCurrentIndex(1)
+    dock.many.use_paths([folder])
+    dock.many.button.click()
+    wait(lambda: not dock.many.job.running)
+    take(viewer, "segment_many")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["NAPARI_CELLSEG_HOME"] = home
+        os.chdir(home)
+        main()
