@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from math import ceil, prod, sqrt
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -211,6 +212,11 @@ def open_planes(image: Any, *, axes: str | None = None, channel: Channel = None)
     ImageError
         If the image has no pixels, or pixels of a type that is not a number.
     """
+    if isinstance(image, str | bytes | PathLike):
+        raise ImageError(
+            f"An image must be an array, not the path {str(image)!r}. Read it first, for example with "
+            "napari_cellseg.images.reading.read_image(path).data, or segment files on the command line."
+        )
     array = _full_resolution(image)
     dtype = np.dtype(array.dtype)
     if dtype.kind not in "buif":

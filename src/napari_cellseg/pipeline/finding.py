@@ -32,6 +32,12 @@ Found = int | Instances
 """Tiles that were just done, or objects that are."""
 
 
+def compile_decoding(card: ModelCard) -> None:
+    """Have numba compile the decoder, or load it compiled; seconds the first time, then nothing."""
+    if card.decoder is not None:
+        decode_votes(np.zeros((len(card.maps), 16, 16), np.float32), card.decoder)
+
+
 @dataclass
 class Search:
     """What to look for objects in, and how.

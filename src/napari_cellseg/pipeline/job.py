@@ -10,6 +10,7 @@ from napari_cellseg.images.planes import open_planes
 from napari_cellseg.models.protocols import InstanceModel, PixelModel
 from napari_cellseg.models.registry import load_model
 from napari_cellseg.pipeline.clock import Clock
+from napari_cellseg.pipeline.finding import compile_decoding
 from napari_cellseg.pipeline.options import Options, check_link
 from napari_cellseg.pipeline.outputs import check_labels
 from napari_cellseg.pipeline.preflight import image_shape
@@ -57,6 +58,9 @@ def segmenting(
     with clock.measure("loading"):
         loaded = load_model(model, device)
     yield Progress("Loading model", 1, 1, loaded.device)
+    yield Progress("Preparing", 0, 1, "slow only the first time on a computer")
+    with clock.measure("preparing"):
+        compile_decoding(loaded.card)
     run = Run(opened, options, loaded, model, clock)
     return (yield from run.execute(out, given))
 
