@@ -32,6 +32,9 @@ def test_each_kind_is_found_once(one_of_each: tuple[NDArray[np.int32], NDArray[n
     report = evaluate(*one_of_each)
     for kind in ("missed", "invented", "split", "merged"):
         assert report.summary[kind] == 1, kind
+    assert report.sentence().startswith(
+        "2 of 5 objects found, 1 missed, 1 invented, 1 split, 1 merged; F1 0.364"
+    )
     rows = report.errors.set_index("kind")
     assert rows.loc["missed", "truth_ids"] == (2,)
     assert rows.loc["invented", "prediction_ids"] == (7,)

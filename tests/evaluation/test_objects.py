@@ -140,6 +140,7 @@ def test_edge_cases() -> None:
         assert np.isnan(both[name]), name
     assert both["accuracy"] == both["SSIM"] == both["pixel_TNR"] == 1
     assert both["Hausdorff"] == 0
+    assert repr(evaluate(empty, empty)) == "<Report: no objects, neither predicted nor true>"
     nothing_found = evaluate(empty, full)
     for name in ("AP50", "AP50_95", "recall", "F1", "PQ", "AJI", "AJI_plus", "Dice", "IoU", "pixel_recall"):
         assert nothing_found.summary[name] == 0, name

@@ -15,6 +15,10 @@ WINDOW = 7
 """Edge of the window of the structural similarity, pixels."""
 
 
+MANY = 20_000
+"""Points from which on more than one thread is worth starting."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutlineDistances:
     """Distances between the outlines of two masks, in pixels or in the unit of the spacing.
@@ -144,7 +148,8 @@ def _directed(a: NDArray[np.bool_], b: NDArray[np.bool_], size: NDArray[np.float
     far = np.flatnonzero(distances < 0)
     if len(far):
         tree = cKDTree(np.argwhere(b) * size, balanced_tree=False, compact_nodes=False)
-        distances[far] = tree.query(np.argwhere(a)[far] * size, workers=-1)[0]
+        workers = -1 if len(far) > MANY else 1
+        distances[far] = tree.query(np.argwhere(a)[far] * size, workers=workers)[0]
     return distances
 
 

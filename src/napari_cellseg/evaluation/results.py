@@ -51,7 +51,7 @@ class BaselineComparison:
     success: SuccessRate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """Result of `evaluate`.
 
@@ -92,6 +92,18 @@ class Report:
     settings: dict[str, Any]
     tallies: pd.DataFrame = field(repr=False)
     pairs: tuple[ImagePair, ...] = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"<Report: {self.sentence()}>"
+
+    def sentence(self) -> str:
+        """The result in a line."""
+        value = self.summary
+        mistakes = ", ".join(f"{int(value[k])} {k}" for k in ("missed", "invented", "split", "merged"))
+        found = f"{int(value['TP'])} of {int(value['true_objects'])} objects found"
+        if np.isnan(value["F1"]):
+            return "no objects, neither predicted nor true"
+        return f"{found}, {mistakes}; F1 {value['F1']:.3f}, AP50 {value['AP50']:.3f}, PQ {value['PQ']:.3f}"
 
     @property
     def group_columns(self) -> list[str]:
