@@ -454,9 +454,9 @@ def test_the_demo_opens_the_dock_and_starts_it(monkeypatch, qtbot):
     class Window:
         def add_plugin_dock_widget(self, plugin, name):
             assert (plugin, name) == ("napari-cellseg", "CellSeg segment")
-            dock = SegmentDock(model)
-            qtbot.addWidget(dock)
-            return None, dock
+            self.dock = SegmentDock(model)
+            qtbot.addWidget(self.dock)
+            return None, self.dock
 
     viewer = SimpleNamespace(add_image=model.add_image, window=Window())
     monkeypatch.setattr(napari, "Viewer", lambda title: viewer)
