@@ -2,6 +2,7 @@
 
 import json
 
+import dask.array as da
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -10,6 +11,7 @@ from napari_cellseg.events import drain
 from napari_cellseg.images.simulation import simulate_fluorescence
 from napari_cellseg.pipeline import segment
 from napari_cellseg.viewer.choices import SegmentChoices, make_request
+from napari_cellseg.viewer.confidence import ConfidenceFilter
 from napari_cellseg.viewer.label_layer import METADATA_KEY
 from napari_cellseg.viewer.layer_image import read_layer
 from napari_cellseg.viewer.run_on import RunOn
@@ -67,6 +69,50 @@ def test_objects_appear_while_it_runs(stack: ViewerModel) -> None:
     assert counts[0] == 0
     assert any(0 < count < counts[-1] for count in counts)
     assert not run.layer.editable
+
+
+def finished(viewer: ViewerModel, choices: SegmentChoices) -> tuple[SegmentRun, ConfidenceFilter]:
+    run = start(viewer, choices)
+    slider = run.finish(drain(run.job(), run.receive))
+    assert slider is not None
+    return run, slider
+
+
+def test_multiscale_and_lazy_images(viewer: ViewerModel) -> None:
+    image = viewer.layers[0].data
+    viewer.layers.clear()
+    levels = [da.from_array(image, chunks=64), da.from_array(image[::2, ::2], chunks=64)]
+    viewer.add_image(levels, multiscale=True)
+    run, _ = finished(viewer, SegmentChoices(device="cpu"))
+    np.testing.assert_array_equal(run.layer.data, segment(image, device="cpu").labels)
+
+
+def test_channel_between_time_and_space(viewer: ViewerModel) -> None:
+    image = viewer.layers[0].data
+    viewer.layers.clear()
+    stack = np.stack([np.stack([np.zeros_like(image), image])] * 2)
+    viewer.add_image(stack, axis_labels=("t", "c", "y", "x"))
+    run, slider = finished(viewer, SegmentChoices(device="cpu", channel=1, run_on=RunOn.ALL))
+    before = run.layer.data.copy()
+    assert before.shape == (2, 1, *image.shape)
+    assert (before[0] > 0).tolist() == (before[1] > 0).tolist()
+    slider.commit(0.9)
+    assert np.count_nonzero(run.layer.data) < np.count_nonzero(before)
+    slider.undo()
+    np.testing.assert_array_equal(run.layer.data, before)
+
+
+def test_linked_objects_come_and_go_as_one(viewer: ViewerModel) -> None:
+    image = viewer.layers[0].data
+    viewer.layers.clear()
+    viewer.add_image(np.stack([image] * 3))
+    run, slider = finished(viewer, SegmentChoices(device="cpu", run_on=RunOn.ALL, link_z=True))
+    before = run.layer.data.copy()
+    np.testing.assert_array_equal(before[0], before[2])
+    slider.commit(0.9)
+    np.testing.assert_array_equal(run.layer.data[0], run.layer.data[2])
+    slider.commit(0.5)
+    np.testing.assert_array_equal(run.layer.data, before)
 
 
 def test_cancel_keeps_what_is_done(stack: ViewerModel) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from napari.utils._proxies import PublicOnlyProxy
 from npe2 import PluginManager
 from qtpy.QtCore import Qt, QThreadPool
 from qtpy.QtWidgets import QTableView
@@ -148,7 +149,16 @@ def test_visible_field_is_what_the_camera_shows(qtbot, make_napari_viewer) -> No
     qtbot.waitUntil(lambda: "40 × 20 pixels" in dock.panel.sentence.text())
 
 
-def test_menu_commands(qtbot, make_napari_viewer) -> None:
+def test_the_dock_works_on_the_proxy_that_napari_hands_out(napari_viewer) -> None:
+    second = napari_viewer.add_image(np.zeros((20, 20)), name="second")
+    dock = SegmentDock(PublicOnlyProxy(napari_viewer))
+    napari_viewer.window.add_dock_widget(dock, name="CellSeg segment")
+    for layer in (napari_viewer.layers["field"], second):
+        napari_viewer.layers.selection.active = layer
+        assert dock.panel.image_form.layer is layer
+
+
+def test_menu_commands(make_napari_viewer) -> None:
     viewer = make_napari_viewer()
     if "napari-cellseg" not in PluginManager.instance():
         from npe2 import PluginManifest

@@ -2,7 +2,14 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
+
+Wrapped = TypeVar("Wrapped")
+
+
+def unwrapped(viewer: Wrapped) -> Wrapped:
+    """The viewer itself: napari hands plugins a proxy, whose layers are proxies of another type."""
+    return getattr(viewer, "__wrapped__", viewer)
 
 
 class Connections:

@@ -6,7 +6,7 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, QSize
 from qtpy.QtWidgets import QFrame, QScrollArea, QTabWidget, QVBoxLayout, QWidget
 
-from napari_cellseg.widgets.connections import Connections
+from napari_cellseg.widgets.connections import Connections, unwrapped
 from napari_cellseg.widgets.fields import WIDTH
 from napari_cellseg.widgets.many_images import ManyImages
 from napari_cellseg.widgets.segment_panel import SegmentPanel
@@ -17,6 +17,7 @@ class SegmentDock(QWidget):
 
     def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        viewer = unwrapped(viewer)
         self._connections = Connections()
         self._docked = False
         self.panel = SegmentPanel(viewer, self._connections)
