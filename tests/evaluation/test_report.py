@@ -89,6 +89,7 @@ def test_html_stands_alone(rich: Report, tmp_path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert "Model &lt;1&gt;" in text
     assert "<b>_2" not in text
+    assert "&lt;NA&gt;" not in text
     assert not re.findall(r'(?:src|href)="(?!data:)', text)
     assert text.count("data:image/svg+xml") == 4
     assert text.count("data:image/png") == 1

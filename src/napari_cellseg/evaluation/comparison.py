@@ -187,7 +187,7 @@ def comparison_table(
         "worse",
         "better",
     ]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).astype({"worse": "Int64", "better": "Int64"})
 
 
 def _against(found: Comparison) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from napari_cellseg.evaluation.comparison import comparison_table
-from napari_cellseg.evaluation.metrics import METRICS
+from napari_cellseg.evaluation.metrics import METRICS, find_metric
 from napari_cellseg.evaluation.pictures import plot_worst
 from napari_cellseg.evaluation.plots import (
     plot_ap_over_iou,
@@ -84,8 +84,7 @@ def write_html(
     parts = [_head(report, title), _plots(report, reports), _metrics(report)]
     if others:
         parts.append(_section("Compared", _table(comparison_table(reports))))
-    if report.group_columns:
-        parts += [_groups(report, name) for name in report.group_columns]
+    parts += [_groups(report, name) for name in _shared_columns(report)]
     parts += [_images(report), *([_baseline(report, baseline)] if baseline is not None else [])]
     if report.classes is not None and report.confusion is not None:
         confusion = report.confusion.rename_axis(None, axis=1).reset_index()
@@ -112,8 +111,8 @@ def _head(report: Report, title: str) -> str:
     n, objects = len(report.images), int(report.summary["true_objects"])
     note = (
         f"{n} image{'s' if n != 1 else ''}, {objects} true and {int(report.summary['predicted_objects'])} "
-        f"predicted objects. A hit is IoU ≥ {report.settings['iou']:g}. Small print: 95 % bootstrap interval "
-        "over images, where there are several."
+        f"predicted objects. A hit is IoU ≥ {report.settings['iou']:g}. Below a number: its 95 % bootstrap "
+        "interval over images, where there are several."
     )
     return f'<h1>{escape(title)}</h1><p class="note">{note}</p><div class="cards">{cards}</div>'
 
@@ -121,7 +120,7 @@ def _head(report: Report, title: str) -> str:
 def _card(report: Report, name: str) -> str:
     row = report.table.loc[name]
     interval = f"{row['low']:.3f} – {row['high']:.3f}" if np.isfinite(row["low"]) else "&nbsp;"
-    value = _number(row["pooled"], count=name in ("missed", "invented", "split", "merged"))
+    value = _number(row["pooled"], count=find_metric(name).is_count)
     return f'<div class="card"><small>{name}</small><b>{value}</b><small>{interval}</small></div>'
 
 
@@ -143,9 +142,16 @@ def _metrics(report: Report) -> str:
         "deviation, median and 5th and 95th percentile over the n images in which the metric is defined and "
         "finite.</p>"
     )
-    return _section(
-        "Metrics", note + _table(report.table.reset_index()) + "<h3>By IoU</h3>" + _table(report.by_iou)
-    )
+    table = report.table.reset_index()
+    table["pooled"] = [
+        _number(value, count=metric.is_count) for value, metric in zip(table["pooled"], METRICS, strict=True)
+    ]
+    return _section("Metrics", note + _table(table) + "<h3>By IoU</h3>" + _table(report.by_iou))
+
+
+def _shared_columns(report: Report) -> list[str]:
+    """Columns of groups that hold more than one image."""
+    return [name for name in report.group_columns if report.images[name].duplicated().any()]
 
 
 def _groups(report: Report, name: str) -> str:
@@ -157,7 +163,7 @@ def _groups(report: Report, name: str) -> str:
 
 def _images(report: Report) -> str:
     strata = report.strata().rename(columns={"from": "F1 from", "to": "below"})
-    return _section("Images by F1", _table(strata))
+    return _section("Images by F1", _table(strata.replace([np.inf, -np.inf], np.nan)))
 
 
 def _baseline(report: Report, baseline: float) -> str:
@@ -192,7 +198,10 @@ def _errors(report: Report) -> str:
 def _definitions() -> str:
     table = pd.DataFrame({"metric": m.name, "definition": m.definition, "source": m.source} for m in METRICS)
     note = '<p class="note">0 / 0 is undefined (–) and takes no part in means.</p>'
-    return _section("Definitions", note + _table(table).replace("<td>", '<td class="text">'))
+    return _section(
+        "Definitions",
+        note + _table(table).replace("<td>", '<td class="text">').replace("<th>", '<th class="text">'),
+    )
 
 
 def _section(title: str, content: str) -> str:
@@ -203,8 +212,10 @@ def _table(table: pd.DataFrame) -> str:
     shown = table.copy()
     for column in shown.columns:
         if pd.api.types.is_float_dtype(shown[column]):
-            shown[column] = shown[column].map(_number)
-    html: str = shown.to_html(index=False, border=0, justify="left")
+            finite = shown[column][np.isfinite(shown[column])]
+            whole = len(finite) > 0 and bool((finite % 1 == 0).all()) and float(finite.abs().max()) > 1
+            shown[column] = [_number(value, count=whole) for value in shown[column]]
+    html: str = shown.to_html(index=False, border=0, justify="left", na_rep="–")
     return html
 
 
@@ -213,9 +224,7 @@ def _number(value: float, count: bool = False) -> str:
         return "–"
     if np.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if count or (abs(value) >= 1000 and float(value).is_integer()):
-        return f"{value:.0f}"
-    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.1f}"
+    return f"{value:.0f}" if count else f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
 
 
 def _image(figure: "Figure", kind: str, text: str) -> str:

@@ -221,4 +221,6 @@ class Report:
 
 def _mean_and_std(values: pd.Series, digits: int) -> str:
     found = summarise(values)
-    return f"{found.mean:.{digits}f} ± {found.std:.{digits}f}" if found.n else "–"
+    if found.n < 2:
+        return f"{found.mean:.{digits}f}" if found.n else "–"
+    return f"{found.mean:.{digits}f} ± {found.std:.{digits}f}"
