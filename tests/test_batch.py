@@ -280,6 +280,25 @@ def test_axes_and_pixel_size_of_the_file_unless_given(calls, tmp_path):
     assert (written.axes, written.pixel_size.y, written.pixel_size.x) == ("ZYX", 2.0, 2.0)
 
 
+def test_zarr_folders_are_images(calls, tmp_path):
+    import zarr
+
+    path = tmp_path / "in" / "z.zarr"
+    pixels = np.zeros((24, 32), np.uint8)
+    pixels[4:10, 5:12] = 200
+    zarr.save_array(path, pixels)
+    out = tmp_path / "out"
+    assert (
+        statuses(run(path, out))
+        == statuses(run(tmp_path / "in", out, overwrite=True))
+        == [("z.zarr", "done")]
+    )
+    assert statuses(run(path, out)) == [("z.zarr", "skipped")]
+    assert int(tifffile.imread(out / "z_labels.tif").sum()) == 42
+    zarr.open_array(path, mode="r+")[:] = 200
+    assert "older version" in run(path, out).files[0].reason
+
+
 @pytest.mark.parametrize("format", ["png", "npy"])
 def test_other_formats(calls, image, tmp_path, format):
     run(image(), tmp_path / "out", format=format)
