@@ -317,6 +317,15 @@ def test_a_stack_offers_planes_and_links(qtbot, dock: SegmentDock, viewer: Viewe
     assert part.value is RunOn.PLANE
 
 
+def test_an_image_that_was_there_before_the_dock(qtbot, viewer: ViewerModel) -> None:
+    viewer.add_image(np.zeros((4, 40, 50), np.uint16))
+    dock = SegmentDock(viewer)
+    qtbot.addWidget(dock)
+    dock.panel.part_form.run_on.choose(RunOn.ALL)
+    qtbot.waitUntil(lambda: "4 planes" in dock.panel.sentence.text())
+    dock.shut_down()
+
+
 def test_a_region_drawn_in_a_shapes_layer(qtbot, dock: SegmentDock, viewer: ViewerModel, add_field) -> None:
     add_field()
     part = dock.panel.part_form

@@ -177,7 +177,7 @@ def result_line(slider: ConfidenceFilter, pixels: int) -> str:
     if doubtful:
         text += f", {doubtful:,} below {DOUBTFUL:g}"
     elif slider.hidden:
-        text += f", {slider.hidden:,} weaker ones hidden"
+        text += f", {slider.hidden:,} weaker {'one' if slider.hidden == 1 else 'ones'} hidden"
     return f"{text}; confluence {100 * covered:.0f} %"
 
 

@@ -52,6 +52,7 @@ class SegmentPanel(QWidget):
         self._connect()
         choices, problem = load_choices()
         self.show_choices(choices)
+        self.part_form.show_image(self.image_form.image)
         self.notes.say(problem)
         self._preflight()
 
