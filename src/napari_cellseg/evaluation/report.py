@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -216,14 +216,9 @@ def _table(table: pd.DataFrame) -> str:
             whole = len(finite) > 0 and bool((finite % 1 == 0).all()) and float(finite.abs().max()) > 1
             shown[column] = [_number(value, count=whole) for value in shown[column]]
         elif shown[column].isna().any():
-            shown[column] = ["–" if missing else str(value) for value, missing in _cells(shown[column])]
+            shown[column] = shown[column].astype(object).where(shown[column].notna(), "–")
     html: str = shown.to_html(index=False, border=0, justify="left")
     return html
-
-
-def _cells(column: pd.Series) -> Iterator[tuple[Any, bool]]:
-    """Each value, and whether it is missing."""
-    yield from zip(column, column.isna(), strict=True)
 
 
 def _number(value: float, count: bool = False) -> str:
