@@ -131,6 +131,12 @@ def test_groups_given(many: tuple[list[Labels], list[Labels]]) -> None:
         pd.testing.assert_frame_equal(other.by_group(), as_list.by_group())
     with pytest.raises(OptionError, match="'i9' has none"):
         evaluate(*many, names=names, groups=table[1:])
+    with pytest.raises(OptionError, match="some are missing"):
+        evaluate(*many, names=names, groups=table.replace("x", np.nan))
+    with pytest.raises(OptionError, match="other than 'image', 'plane' and those of metrics; got 'F1'"):
+        evaluate(*many, names=names, groups=table.rename(columns={"group": "F1"}))
+    with pytest.raises(OptionError, match="names of their own"):
+        evaluate(*many, names=names, groups=kinds, pattern="{group}*")
     with pytest.raises(OptionError, match="needs a group, got 2"):
         evaluate(*many, groups=["x", "y"])
     with pytest.raises(OptionError, match="no groups"):

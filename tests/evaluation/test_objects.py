@@ -110,6 +110,13 @@ def test_counts_and_quality_follow_the_matches(seed: int, iou: float, random_pai
     assert found["count_error"] == fp - fn
 
 
+def test_a_threshold_of_a_third_is_a_third() -> None:
+    truth, prediction = np.zeros((100, 300), int), np.zeros((100, 300), int)
+    truth[:, :200], prediction[:, 100:] = 1, 1
+    assert evaluate(prediction, truth, iou=1 / 3).summary["TP"] == 1
+    assert evaluate(prediction, truth, iou=0.3334).summary["TP"] == 0
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_perfect_prediction_is_perfect_whatever_its_ids(seed: int, random_pair: Pairs) -> None:
     truth = random_pair(seed)[1]

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from napari_cellseg.errors import OptionError
+from napari_cellseg.evaluation.metrics import METRICS
 
 
 def group_columns(names: Sequence[str], groups: Any = None, pattern: str | None = None) -> pd.DataFrame:
@@ -30,14 +31,20 @@ def group_columns(names: Sequence[str], groups: Any = None, pattern: str | None 
     Raises
     ------
     OptionError
-        If an image has no group, or a name does not fit the pattern.
+        If an image has no group, a name does not fit the pattern, or a column goes by a name that is taken.
     """
     parts = [_given(names, groups)]
     if pattern is not None:
         parts.append(name_fields(names, pattern))
     table = pd.concat(parts, axis=1)
-    if table.columns.duplicated().any():
-        raise OptionError(f"Columns of groups must have different names, got {', '.join(table.columns)}.")
+    taken = {"image", "plane", *(metric.name for metric in METRICS)} & set(table.columns)
+    if taken or table.columns.duplicated().any():
+        raise OptionError(
+            "Columns of groups must have names of their own, other than 'image', 'plane' and those of metrics; "
+            f"got {', '.join(map(repr, table.columns))}."
+        )
+    if table.isna().to_numpy().any():
+        raise OptionError("Every image needs a value in each column of groups; some are missing.")
     return table
 
 

@@ -11,7 +11,7 @@ from napari_cellseg.evaluation.matching import Overlaps
 
 def reaches(overlaps: Overlaps, threshold: float) -> NDArray[np.bool_]:
     """Which pairs have at least an IoU, (K,); 0.55 is 55/100, not its binary neighbour."""
-    exact = Fraction(str(threshold))
+    exact = Fraction(str(threshold)).limit_denominator(10**9)
     result: NDArray[np.bool_] = overlaps.shared * exact.denominator >= exact.numerator * overlaps.unions
     return result
 
