@@ -40,8 +40,8 @@ def group_columns(names: Sequence[str], groups: Any = None, pattern: str | None 
     taken = {"image", "plane", *(metric.name for metric in METRICS)} & set(table.columns)
     if taken or table.columns.duplicated().any():
         raise OptionError(
-            "Columns of groups must have names of their own, other than 'image', 'plane' and those of metrics; "
-            f"got {', '.join(map(repr, table.columns))}."
+            "Columns of groups must have names of their own, other than 'image', 'plane' and those of "
+            f"metrics; got {', '.join(map(repr, table.columns))}."
         )
     if table.isna().to_numpy().any():
         raise OptionError("Every image needs a value in each column of groups; some are missing.")
