@@ -142,10 +142,10 @@ def test_visible_field_is_what_the_camera_shows(qtbot, make_napari_viewer) -> No
     dock = SegmentDock(viewer)
     viewer.window.add_dock_widget(dock, name="CellSeg segment")
     dock.panel.part_form.run_on.setCurrentIndex(0)
-    viewer.camera.zoom = 20
-    viewer.camera.center = (500, 500)
+    viewer.scene.camera.zoom = 20
+    viewer.scene.camera.center = (500, 500)
     viewer.layers[0].corner_pixels = np.array([[490, 480], [509, 519]])
-    viewer.camera.zoom = 21
+    viewer.scene.camera.zoom = 21
     qtbot.waitUntil(lambda: "40 × 20 pixels" in dock.panel.sentence.text())
 
 

@@ -133,6 +133,7 @@ def test_dragging_previews_and_letting_go_is_one_step(qtbot, dock, viewer: Viewe
     np.testing.assert_array_equal(layer.data, before)
     assert dock.panel.model_form.confidence.value == 0.5
     qtbot.waitUntil(lambda: layer.features.equals(rows))
+    qtbot.waitUntil(lambda: "confidence 0.50" in dock.panel.sentence.text())
 
 
 def test_the_keyboard_moves_the_slider_too(qtbot, dock, viewer: ViewerModel, add_field) -> None:

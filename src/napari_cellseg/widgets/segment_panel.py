@@ -156,7 +156,7 @@ class SegmentPanel(QWidget):
         self.job.cancelled.connect(self._on_cancelled)
         self.job.warned.connect(self._on_warning)
         viewer = self._viewer
-        for event in (viewer.dims.events.point, viewer.dims.events.ndisplay, viewer.camera.events):
+        for event in (viewer.dims.events.point, viewer.dims.events.ndisplay, viewer.scene.camera.events):
             self._connections.connect(event, self._on_view)
         self._connections.connect(viewer.layers.selection.events.active, self._on_active)
         self._connections.connect(viewer.layers.events.removed, self._on_removed)
@@ -277,6 +277,7 @@ class SegmentPanel(QWidget):
         """Let the slider and the result's line speak of this layer."""
         self._current = layer
         self.model_form.confidence.set_value(self._results[layer][0].threshold)
+        self._check.request()
         self._show_result()
 
     def _slider(self) -> ConfidenceFilter | None:
@@ -291,8 +292,9 @@ class SegmentPanel(QWidget):
             return
         self.line.say(f"{slider.layer.name}: {result_line(slider, self._results[slider.layer][1])}")
         confidence = self.model_form.confidence
-        if not confidence.moving:
+        if not confidence.moving and confidence.value != round(slider.threshold, 2):
             confidence.set_value(slider.threshold)
+            self._check.request()
 
     def _on_preview(self, threshold: float) -> None:
         slider = self._slider()
