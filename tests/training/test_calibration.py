@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from napari_cellseg.instances.decoding import VoteDecoding
+from napari_cellseg.statistics.calibration import reliability
 from napari_cellseg.training.calibration import (
     Candidates,
     best_threshold,
-    calibration_error,
     collect_candidates,
     cross_validate,
     fit_confidence,
@@ -33,8 +33,8 @@ def test_the_fit_finds_the_coefficients() -> None:
 def test_cross_validated_confidence_is_calibrated() -> None:
     candidates = drawn()
     confidence = cross_validate(candidates)
-    assert calibration_error(confidence, candidates.correct) < 0.03
-    assert calibration_error(np.sqrt(confidence), candidates.correct) > 0.08
+    assert reliability(confidence, candidates.correct, 15).ece < 0.03
+    assert reliability(np.sqrt(confidence), candidates.correct, 15).ece > 0.08
 
 
 def test_the_best_threshold_beats_its_neighbours() -> None:

@@ -2,53 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-Ids = NDArray[np.int64]
+from napari_cellseg.errors import OptionError
+from napari_cellseg.evaluation.assignment import best_assignment
+from napari_cellseg.evaluation.numbering import number_labels, numbered_overlaps
+from napari_cellseg.evaluation.overlaps import Ids, Overlaps
+from napari_cellseg.evaluation.thresholds import check_threshold, reaches
 
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 """IoU thresholds of AP50:95."""
-
-
-@dataclass(frozen=True, slots=True)
-class Overlaps:
-    """Pixels that objects of two label images share, sparse.
-
-    Attributes
-    ----------
-    prediction, truth : (P,) and (T,) ndarray of int64
-        Ids present in each label image, ascending.
-    prediction_areas, truth_areas : (P,) and (T,) ndarray of int64
-        Their pixels.
-    rows, columns, shared : (K,) ndarray of int64
-        Position in `prediction`, position in `truth` and shared pixels of each overlapping pair.
-    """
-
-    prediction: Ids
-    truth: Ids
-    prediction_areas: Ids
-    truth_areas: Ids
-    rows: Ids
-    columns: Ids
-    shared: Ids
-
-    @property
-    def unions(self) -> Ids:
-        """Pixels of either object of each pair, (K,)."""
-        total: Ids = self.prediction_areas[self.rows] + self.truth_areas[self.columns] - self.shared
-        return total
-
-    @property
-    def iou(self) -> NDArray[np.float64]:
-        """Intersection over union of each pair, (K,)."""
-        result: NDArray[np.float64] = self.shared / self.unions
-        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,79 +72,37 @@ class AveragePrecision:
         return AveragePrecision(self.thresholds, self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
 
 
-def label_overlaps(prediction: NDArray[np.integer], truth: NDArray[np.integer]) -> Overlaps:
-    """Overlapping pairs of objects of two label images of the same shape; 0 is background."""
+def label_overlaps(prediction: NDArray[Any], truth: NDArray[Any]) -> Overlaps:
+    """Overlapping pairs of objects of two label images of the same shape; 0 is background.
+
+    Raises
+    ------
+    OptionError
+        If the shapes differ, or a label image holds anything but whole numbers of at least 0.
+    """
     if prediction.shape != truth.shape:
-        raise ValueError(f"label images must have one shape, got {prediction.shape} and {truth.shape}")
-    p_ids, p_areas, p = _compact(prediction)
-    t_ids, t_areas, t = _compact(truth)
-    both = (p > 0) & (t > 0)
-    keys, shared = np.unique((p[both] - 1) * max(1, len(t_ids)) + t[both] - 1, return_counts=True)
-    rows, columns = np.divmod(keys, max(1, len(t_ids)))
-    return Overlaps(p_ids, t_ids, p_areas, t_areas, rows, columns, shared.astype(np.int64))
-
-
-def _compact(labels: NDArray[np.integer]) -> tuple[Ids, Ids, Ids]:
-    """Ids, their areas, and the flat labels renumbered 1..N."""
-    flat = np.ascontiguousarray(labels).ravel().astype(np.int64, copy=False)
-    if flat.size and flat.min() < 0:
-        raise ValueError(f"labels must not be negative, got {flat.min()}")
-    if flat.size and flat.max() > 8 * flat.size + 1000:
-        ids, inverse, areas = np.unique(flat, return_inverse=True, return_counts=True)
-        offset = 0 if ids[0] == 0 else 1
-        return ids[1 - offset :], areas[1 - offset :].astype(np.int64), inverse.ravel() + offset
-    counts = np.bincount(flat, minlength=1)
-    counts[0] = 0
-    ids = np.flatnonzero(counts)
-    lookup = np.zeros(len(counts), np.int64)
-    lookup[ids] = np.arange(1, len(ids) + 1)
-    return ids, counts[ids], lookup[flat]
+        raise OptionError(f"Label images must have one shape, got {prediction.shape} and {truth.shape}.")
+    return numbered_overlaps(number_labels(prediction), number_labels(truth))
 
 
 def match_overlaps(overlaps: Overlaps, threshold: float) -> Matching:
     """Match overlapping pairs as `match_labels` does."""
-    exact = Fraction(str(threshold))
-    if not 0 < exact <= 1:
-        raise ValueError(f"the IoU threshold must be above 0 and at most 1, got {threshold}")
-    allowed = np.flatnonzero(overlaps.shared * exact.denominator >= exact.numerator * overlaps.unions)
-    chosen = allowed if exact > Fraction(1, 2) else allowed[_assign(overlaps, allowed)]
-    rows, columns = overlaps.rows[chosen], overlaps.columns[chosen]
+    allowed = np.flatnonzero(reaches(overlaps, check_threshold(threshold)))
+    if threshold <= 0.5:
+        rows, columns = overlaps.rows[allowed], overlaps.columns[allowed]
+        most = min(len(overlaps.prediction), len(overlaps.truth))
+        allowed = allowed[best_assignment(rows, columns, overlaps.iou[allowed] + most)]
+    rows, columns = overlaps.rows[allowed], overlaps.columns[allowed]
     return Matching(
         overlaps.prediction[rows],
         overlaps.truth[columns],
-        overlaps.iou[chosen],
+        overlaps.iou[allowed],
         np.delete(overlaps.prediction, rows),
         np.delete(overlaps.truth, columns),
     )
 
 
-def _assign(overlaps: Overlaps, pairs: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Positions in `pairs` of the assignment with the most pairs and, among those, the largest summed IoU."""
-    rows, columns, iou = overlaps.rows[pairs], overlaps.columns[pairs], overlaps.iou[pairs]
-    n_rows, n = len(overlaps.prediction), len(overlaps.prediction) + len(overlaps.truth)
-    graph = coo_array((np.ones(len(pairs)), (rows, columns + n_rows)), shape=(n, n))
-    _, component = connected_components(graph, directed=False)
-    order = np.argsort(component[rows], kind="stable")
-    bounds = np.flatnonzero(np.diff(component[rows][order])) + 1
-    chosen: list[int] = []
-    for group in np.split(order, bounds):
-        if len(group) < 2:
-            chosen.extend(group)
-            continue
-        r, group_rows = np.unique(rows[group], return_inverse=True)
-        c, group_columns = np.unique(columns[group], return_inverse=True)
-        value = np.zeros((len(r), len(c)))
-        where = np.full((len(r), len(c)), -1)
-        value[group_rows, group_columns] = iou[group] + min(len(r), len(c))
-        where[group_rows, group_columns] = group
-        found = where[linear_sum_assignment(value, maximize=True)]
-        chosen.extend(found[found >= 0])
-    return np.sort(np.asarray(chosen, np.intp))
-
-
-def match_labels(
-    prediction: NDArray[np.integer], truth: NDArray[np.integer], threshold: float = 0.5
-) -> Matching:
+def match_labels(prediction: NDArray[Any], truth: NDArray[Any], threshold: float = 0.5) -> Matching:
     """Match predicted to true objects, each used once.
 
     Parameters
@@ -198,7 +122,7 @@ def match_labels(
 
 
 def average_precision(
-    prediction: NDArray[np.integer], truth: NDArray[np.integer], thresholds: Sequence[float] = THRESHOLDS
+    prediction: NDArray[Any], truth: NDArray[Any], thresholds: Sequence[float] = THRESHOLDS
 ) -> AveragePrecision:
     """Matched and unmatched objects of one image at several IoU thresholds.
 

@@ -60,17 +60,17 @@ class VoteDecoding:
         Objects with less confidence are dropped.
     """
 
-    foreground: float = 0.6
+    foreground: float = 0.65
     floor: float = 0.2
     relative: float = 0.75
     iterations: int = 3
     offset_unit: float = 16.0
     smoothing: float = 2.0
-    merging: float = 0.75
-    valley: float = 0.1
+    merging: float = 0.8
+    valley: float = 0.2
     min_area: int = 12
     max_hole: int = 100
-    confidence: tuple[float, float, float, float, float] = (-6.0, 6.0, 3.0, -2.0, 0.0)
+    confidence: tuple[float, float, float, float, float] = (-7.2915, 5.7159, 3.3405, -6.4476, 0.8814)
     min_confidence: float = 0.05
 
 

@@ -2,7 +2,7 @@
 
 ``python -m napari_cellseg.training.bundled nuclei --data FOLDER --out FOLDER`` trains, writes
 ``nuclei.onnx``, ``nuclei.safetensors`` and ``nuclei_scores.json``; ``--evaluate FILE.onnx`` only scores a
-file, with ONNX Runtime and without PyTorch.
+file, with ONNX Runtime and without PyTorch, and ``--calibrate FILE.onnx`` fits its confidence.
 """
 
 import argparse
@@ -15,9 +15,16 @@ from typing import Any
 
 from napari_cellseg.instances.decoding import VoteDecoding
 from napari_cellseg.models.networks.session import open_maps
+from napari_cellseg.statistics.calibration import reliability
 from napari_cellseg.training.augmentation import Augmentation
+from napari_cellseg.training.calibration import (
+    best_threshold,
+    collect_candidates,
+    cross_validate,
+    fit_confidence,
+)
 from napari_cellseg.training.samples import CropSource, read_samples
-from napari_cellseg.training.scoring import Predict, pool_scores, score_samples
+from napari_cellseg.training.scoring import Predict, pool_scores, predict_maps, score_samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,38 @@ def score_file(
     return _scores(open_maps(onnx, threads), data, model, part)
 
 
+def calibrate_file(onnx: Path, data: Path, model: BundledModel, threads: int = 0) -> dict[str, Any]:
+    """Confidence coefficients of an ONNX file, fitted on validation images, and how well they hold.
+
+    Parameters
+    ----------
+    onnx, data, model, threads
+        As for `score_file`.
+
+    Returns
+    -------
+    dict
+        Coefficients, the threshold of the highest F1, the cross-validated calibration error over 15 bins of
+        equal mass, and those bins.
+    """
+    predict = open_maps(onnx, threads)
+    samples = read_samples(data, model.sources, "val")
+    maps = [predict_maps(predict, sample.scaled()) for sample in samples]
+    candidates = collect_candidates(samples, maps, model.decoding)
+    confidence = cross_validate(candidates)
+    curve = reliability(confidence, candidates.correct, 15)
+    threshold, f1 = best_threshold(candidates, confidence)
+    bins = zip(curve.counts, curve.confidence, curve.correct, strict=True)
+    return {
+        "coefficients": [round(v, 4) for v in fit_confidence(candidates)],
+        "candidates": len(confidence),
+        "threshold": round(threshold, 3),
+        "f1": round(f1, 4),
+        "ece": round(curve.ece, 4),
+        "bins": [{"objects": int(n), "confidence": float(c), "precision": float(p)} for n, c, p in bins],
+    }
+
+
 def _scores(predict: Predict, data: Path, model: BundledModel, part: str) -> dict[str, Any]:
     samples = read_samples(data, model.sources, part)
     results = list(score_samples(predict, samples, model.decoding, model.confidence))
@@ -124,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         "--no-compile", action="store_true", help="train without torch.compile (no C++ compiler)"
     )
     parser.add_argument("--evaluate", type=Path, metavar="ONNX", help="only score this file")
+    parser.add_argument("--calibrate", type=Path, metavar="ONNX", help="only fit this file's confidence")
     parser.add_argument(
         "--part", choices=("val", "train"), default="val", help="images that --evaluate scores"
     )
@@ -134,11 +174,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.evaluate is None and options.out is None:
+    only = options.evaluate or options.calibrate
+    if only is None and options.out is None:
         parser.error("--out is needed to train")
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
-    if options.evaluate is not None:
+    if options.calibrate is not None:
+        result = calibrate_file(options.calibrate, options.data, MODELS[options.model], options.threads)
+    elif options.evaluate is not None:
         result = score_file(
             options.evaluate, options.data, MODELS[options.model], options.part, options.threads
         )
@@ -147,7 +190,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = json.dumps(result, indent=2)
     sys.stdout.write(text + "\n")
     if options.out is not None:
-        (options.out / f"{options.model}_scores.json").write_text(text, encoding="utf-8")
+        name = "calibration" if options.calibrate is not None else "scores"
+        (options.out / f"{options.model}_{name}.json").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

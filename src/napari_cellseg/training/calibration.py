@@ -104,24 +104,6 @@ def cross_validate(candidates: Candidates, *, folds: int = 5, seed: int = 0) -> 
     return result
 
 
-def calibration_error(confidence: Values, correct: Values, *, bins: int = 15) -> float:
-    """Expected calibration error over bins of equal mass: mean |confidence - share correct|.
-
-    Parameters
-    ----------
-    confidence, correct : (N,) ndarray
-        Confidence, and 1 where the object is right.
-    bins : int
-        Number of bins; each holds the same number of objects, up to one.
-
-    Source: Naeini et al., AAAI 2015, with equal-mass bins.
-    """
-    order = np.argsort(confidence, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if len(part)]
-    gaps = [len(part) * abs(confidence[part].mean() - correct[part].mean()) for part in parts]
-    return float(sum(gaps) / max(1, len(order)))
-
-
 def best_threshold(candidates: Candidates, confidence: Values) -> tuple[float, float]:
     """Confidence at which F1 is highest, and that F1."""
     order = np.argsort(-confidence, kind="stable")

@@ -53,7 +53,7 @@ class Recipe:
     weight_decay: float = 0.02
     clip: float = 2.0
     warmup: int = 200
-    decay: float = 0.4
+    decay: float = 0.5
     ema: float = 0.998
     seed: int = 0
     report: int = 200
@@ -103,15 +103,16 @@ def map_losses(maps: Tensor, targets: Tensor) -> Tensor:
     probability = torch.sigmoid(maps[:, :1])
     overlap = (probability * foreground).sum((1, 2, 3))
     dice = 1 - (2 * overlap + 50) / (probability.sum((1, 2, 3)) + foreground.sum((1, 2, 3)) + 50)
-    inside = weight.sum() + 1
-    distance = (
-        smooth_l1_loss(maps[:, 1:2], targets[:, 1:2], reduction="none", beta=0.1) * weight
-    ).sum() / inside
-    offsets = (
-        smooth_l1_loss(maps[:, 2:4], targets[:, 2:4], reduction="none", beta=0.1) * weight
-    ).sum() / inside
+    distance = _inside_loss(maps[:, 1:2], targets[:, 1:2], weight)
+    offsets = _inside_loss(maps[:, 2:4], targets[:, 2:4], weight * (1 + 2 * border))
     surface = cross + 0.5 * dice.mean()
-    return torch.stack([surface + 0.5 * distance + offsets, surface, distance, offsets])
+    return torch.stack([surface + 0.5 * distance + 1.5 * offsets, surface, distance, offsets])
+
+
+def _inside_loss(found: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+    """Weighted smooth L1 loss over the objects' pixels."""
+    loss = smooth_l1_loss(found, wanted, reduction="none", beta=0.05) * weight
+    return loss.sum() / (weight.sum() + 1)
 
 
 def stack_targets(targets: list[Targets]) -> Tensor:
@@ -248,7 +249,7 @@ class Run:
         return values.detach()
 
     def _replan(self, finished: int, seconds: float) -> None:
-        if self.minutes is not None:
+        if self.minutes is not None and self.step < self.steps:
             left = max(0.0, 60 * self.minutes - seconds)
             self.steps = self.step + int(left * finished / seconds)
 
