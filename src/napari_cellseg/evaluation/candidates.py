@@ -5,8 +5,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_cellseg.evaluation.matching import Overlaps
 from napari_cellseg.evaluation.numbering import NumberedLabels
+from napari_cellseg.evaluation.overlaps import Overlaps
 from napari_cellseg.instances.instance import Instances
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from napari_cellseg.errors import OptionError
-from napari_cellseg.evaluation.matching import Ids, Matching, Overlaps, match_overlaps
+from napari_cellseg.evaluation.matching import Matching, match_overlaps
+from napari_cellseg.evaluation.overlaps import Ids, Overlaps
 from napari_cellseg.evaluation.ranking import select_pairs
 from napari_cellseg.evaluation.tallies import Tally, object_tally
 

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_cellseg.evaluation.matching import Ids, Matching, Overlaps
+from napari_cellseg.evaluation.matching import Matching
 from napari_cellseg.evaluation.mistakes import Mistakes
 from napari_cellseg.evaluation.numbering import centroids
+from napari_cellseg.evaluation.overlaps import Ids, Overlaps
 from napari_cellseg.evaluation.pairs import LabelPair
 
 COLUMNS = ("kind", "image", "plane", "z", "y", "x", "truth_ids", "prediction_ids", "iou", "area")

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from napari_cellseg.evaluation.candidates import add_candidates
 from napari_cellseg.evaluation.classes import Confusion, class_tally, confusion_counts, of_class
 from napari_cellseg.evaluation.error_rows import Row, error_rows
-from napari_cellseg.evaluation.matching import Overlaps, match_overlaps
+from napari_cellseg.evaluation.matching import match_overlaps
 from napari_cellseg.evaluation.mistakes import find_mistakes
 from napari_cellseg.evaluation.object_values import ObjectValues, confidences_of, values_of
+from napari_cellseg.evaluation.overlaps import Overlaps
 from napari_cellseg.evaluation.pairs import LabelPair
 from napari_cellseg.evaluation.ranking import Detections, rank_detections
 from napari_cellseg.evaluation.tallies import Tally, image_tally

@@ -6,7 +6,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_cellseg.evaluation.matching import Ids, Matching, Overlaps, match_overlaps
+from napari_cellseg.evaluation.matching import Matching, match_overlaps
+from napari_cellseg.evaluation.overlaps import Ids, Overlaps
 from napari_cellseg.evaluation.pairs import ImagePair, LabelPair
 
 

@@ -8,7 +8,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_cellseg.errors import OptionError
-from napari_cellseg.evaluation.matching import Ids, Overlaps
+from napari_cellseg.evaluation.overlaps import Ids, Overlaps
 
 
 @dataclass(frozen=True, slots=True)

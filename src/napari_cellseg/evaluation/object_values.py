@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_cellseg.errors import OptionError
-from napari_cellseg.evaluation.matching import Ids
+from napari_cellseg.evaluation.overlaps import Ids
 
 ObjectValues = Mapping[int, Any]
 """Value of each object by its label."""

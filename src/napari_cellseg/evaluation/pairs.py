@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cellseg.errors import OptionError
-from napari_cellseg.evaluation.matching import Overlaps
 from napari_cellseg.evaluation.numbering import NumberedLabels, number_labels, numbered_overlaps
+from napari_cellseg.evaluation.overlaps import Overlaps
 
 Dimensions = Literal[2, 3]
 """2: each plane is an image of its own. 3: the last three axes are a volume with objects in 3-D."""

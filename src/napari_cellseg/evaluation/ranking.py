@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_cellseg.evaluation.matching import THRESHOLDS, Ids, Overlaps
+from napari_cellseg.evaluation.matching import THRESHOLDS
+from napari_cellseg.evaluation.overlaps import Ids, Overlaps
 from napari_cellseg.evaluation.thresholds import reaches
 
 RECALLS = np.linspace(0, 1, 101)

@@ -7,8 +7,9 @@ import numpy as np
 from napari_cellseg.evaluation.assignment import best_assignment
 from napari_cellseg.evaluation.boundaries import boundary_counts
 from napari_cellseg.evaluation.masks import mask_ssim, outline_distances
-from napari_cellseg.evaluation.matching import THRESHOLDS, Matching, Overlaps, match_overlaps
+from napari_cellseg.evaluation.matching import THRESHOLDS, Matching, match_overlaps
 from napari_cellseg.evaluation.mistakes import Mistakes
+from napari_cellseg.evaluation.overlaps import Overlaps
 from napari_cellseg.evaluation.pairs import LabelPair
 
 Tally = dict[str, float]

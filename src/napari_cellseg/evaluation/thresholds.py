@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cellseg.errors import OptionError
-from napari_cellseg.evaluation.matching import Overlaps
+from napari_cellseg.evaluation.overlaps import Overlaps
 
 
 def reaches(overlaps: Overlaps, threshold: float) -> NDArray[np.bool_]:
