@@ -133,9 +133,9 @@ def _scores(entry: "ModelEntry") -> "Iterator[str]":
         yield f"- {score.data}: {score.metric} {score.value:.3f} ({scored})"
     if card.calibration:
         yield ""
-        yield "Calibration: how many objects of a confidence are right"
+        yield "Calibration: how many objects of about the same confidence are right"
     for bin_ in card.calibration:
-        yield f"- {bin_.low:.2f} to {bin_.high:.2f}: {bin_.precision:.0%} of {bin_.objects:,} objects"
+        yield f"- confidence {bin_.confidence:.2f}: {bin_.precision:.1%} of {bin_.objects:,} objects"
 
 
 def _wrapped(text: str, first: str = "") -> list[str]:

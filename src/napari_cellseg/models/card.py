@@ -66,11 +66,10 @@ class Score(_Described):
 
 
 class CalibrationBin(_Described):
-    """How often objects of about the same confidence are right, on images the model was not trained on."""
+    """How often objects of about the same confidence are right, on images the network was not trained on."""
 
-    low: Share = Field(description="Lowest confidence of the bin.")
-    high: Share = Field(description="Highest confidence of the bin.")
-    objects: Count = Field(description="Objects that the model found with such a confidence.")
+    confidence: Share = Field(description="Mean confidence of the objects.")
+    objects: Count = Field(description="Objects that the model found with about such a confidence.")
     precision: Share = Field(description="Share of them that match an annotated object at IoU 0.5.")
 
 
