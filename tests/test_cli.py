@@ -410,13 +410,12 @@ def test_the_demo_without_a_display_writes_files_and_imports_no_qt(tmp_path):
     loaded = set(done.stdout.splitlines()[-1].split())
     assert loaded.isdisjoint({"qtpy", "PyQt6", "PySide6", "PyQt5", "napari", "torch"})
     written = sorted(p.name for p in (tmp_path / "o").iterdir())
-    stem = "immunohistochemistry"
-    assert written == [
-        f"{stem}{e}" for e in (".png", "_features.csv", "_labels.tif", "_overlay.png", "_provenance.json")
-    ]
-    assert re.match(r"\d+ objects in ", done.stdout)
-    overlay = read_image(tmp_path / "o" / f"{stem}_overlay.png").data
-    assert overlay.shape == (1024, 1024, 3)
+    results = [f"haematoxylin{end}" for end in (".tif", "_features.csv", "_labels.tif", "_provenance.json")]
+    assert written == [*results, "immunohistochemistry.png", "immunohistochemistry_overlay.png"]
+    count = int(re.match(r"(\d+) nuclei in ", done.stdout)[1])
+    assert count > 150
+    assert read_image(tmp_path / "o" / "haematoxylin_labels.tif").data.max() == count
+    assert read_image(tmp_path / "o" / "immunohistochemistry_overlay.png").data.shape == (1024, 1024, 3)
 
 
 def test_the_demo_says_why_it_opens_no_viewer(run, monkeypatch, tmp_path):
@@ -425,7 +424,7 @@ def test_the_demo_says_why_it_opens_no_viewer(run, monkeypatch, tmp_path):
     code, out, err = run("demo", "--device", "cpu")
     assert code == 0
     assert err == "There is no display. The results go to the folder napari-cellseg-demo.\n"
-    assert str(Path("napari-cellseg-demo") / "immunohistochemistry_labels.tif") in out
+    assert str(Path("napari-cellseg-demo") / "haematoxylin_labels.tif") in out
     assert (tmp_path / "napari-cellseg-demo" / "immunohistochemistry_overlay.png").is_file()
 
 
@@ -458,10 +457,11 @@ def test_the_demo_opens_the_dock_and_starts_it(monkeypatch, qtbot):
             qtbot.addWidget(self.dock)
             return None, self.dock
 
-    viewer = SimpleNamespace(add_image=model.add_image, window=Window())
+    viewer = SimpleNamespace(add_image=model.add_image, layers=model.layers, window=Window())
     monkeypatch.setattr(napari, "Viewer", lambda title: viewer)
     monkeypatch.setattr(napari, "run", lambda: None)
     show_demo("cpu")
-    qtbot.waitUntil(lambda: len(model.layers) == 2 and model.layers[1].editable, timeout=60_000)
-    assert model.layers[0].rgb
-    assert model.layers[1].data.any()
+    qtbot.waitUntil(lambda: len(model.layers) == 3 and model.layers[2].editable, timeout=60_000)
+    stain, image, labels = model.layers
+    assert (stain.rgb, image.rgb) == (False, True)
+    assert len(np.unique(labels.data)) > 150
