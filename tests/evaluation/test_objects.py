@@ -27,7 +27,8 @@ def aji_written_out(prediction: NDArray[np.int32], truth: NDArray[np.int32]) -> 
         if len(ious) == 0 or max(ious) == 0:
             union += g.sum()
             continue
-        best = ids[int(np.argmax(ious))]
+        shares = [(g & (prediction == p)).sum() for p in ids]
+        best = ids[max(range(len(ids)), key=lambda k: (ious[k], shares[k]))]
         used.add(best)
         shared += (g & (prediction == best)).sum()
         union += (g | (prediction == best)).sum()

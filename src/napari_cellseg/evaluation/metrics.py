@@ -128,8 +128,8 @@ MORE_OBJECT_METRICS = (
         "AJI",
         "objects",
         _share("aji_shared", "aji_union"),
-        "each true object with the prediction of highest IoU: shared / united pixels, the union with every "
-        "prediction that serves none",
+        "each true object with the prediction of highest IoU (of equal ones the larger): shared / united "
+        "pixels, the union with every prediction that serves none",
         _KUMAR,
     ),
     Metric(

@@ -16,6 +16,10 @@ Tally = dict[str, float]
 """Sums of one image by name."""
 
 
+TIE = 1e-6
+"""What the published code of AJI+ adds to the union, by which the larger of two equal IoUs is taken."""
+
+
 def tp_key(threshold: float) -> str:
     """Name under which the matches at a threshold are counted, for example ``"tp_50"``."""
     return f"tp_{round(100 * threshold)}"
@@ -41,12 +45,14 @@ def jaccard_tally(overlaps: Overlaps) -> Tally:
     -----
     AJI (Kumar et al. 2017): each true object with the prediction of the highest IoU, which may serve several;
     predictions that serve none join the union. AJI+ (Graham et al. 2019): each prediction serves one, in the
-    assignment with the largest summed IoU.
+    assignment with the largest summed IoU. Of equal IoUs the larger overlap is taken, as their published
+    code does.
     """
-    order = np.lexsort((overlaps.rows, -overlaps.iou, overlaps.columns))
+    order = np.lexsort((overlaps.rows, -overlaps.shared, -overlaps.iou, overlaps.columns))
     _, first = np.unique(overlaps.columns[order], return_index=True)
     chosen = order[first]
-    plus = best_assignment(overlaps.rows, overlaps.columns, overlaps.iou)
+    weights = overlaps.shared / (overlaps.unions + TIE)
+    plus = best_assignment(overlaps.rows, overlaps.columns, weights)
     tally: Tally = {}
     for name, pairs in (("aji", chosen), ("aji_plus", plus)):
         rest_truth = np.delete(overlaps.truth_areas, overlaps.columns[pairs]).sum()
