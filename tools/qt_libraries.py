@@ -1,4 +1,4 @@
-"""See that the system libraries that Qt loads are there; on Debian as root, install those that are missing."""
+"""See that the system libraries that Qt loads are there; on Debian as root, install the missing ones."""
 
 import os
 import shutil
