@@ -55,16 +55,7 @@ def evaluating(
     prediction, segmentations = _labels_of(prediction, truth)
     pairs = image_pairs(prediction, truth, names, dimensions)
     table = group_columns([p.name for p in pairs], groups, pattern)
-    given = [
-        _per_image(option, truth, len(pairs), what)
-        for option, what in (
-            (confidence, "confidence"),
-            (classes, "classes"),
-            (truth_classes, "truth_classes"),
-        )
-    ]
-    facts = [_facts(s, *each) for s, *each in zip(segmentations, *given, strict=True)]
-    _check_complete(facts)
+    facts = _image_facts(segmentations, truth, confidence, classes, truth_classes)
     total = sum(len(pair) for pair in pairs)
     scores: list[ImageScore] = []
     for pair, known in zip(pairs, facts, strict=True):
@@ -201,6 +192,25 @@ def _per_image(option: Any, truth: Any, n: int, what: str) -> list[Any]:
     if isinstance(option, Mapping) or len(option) != n:
         raise OptionError(f"{what} must be given once per image, as a sequence of {n}.")
     return list(option)
+
+
+def _image_facts(
+    segmentations: Sequence[SegmentationLike | None],
+    truth: Any,
+    confidence: Any,
+    classes: Any,
+    truth_classes: Any,
+) -> list[ObjectFacts]:
+    """What is known about the objects of each image."""
+    n = len(segmentations)
+    given = (
+        _per_image(confidence, truth, n, "confidence"),
+        _per_image(classes, truth, n, "classes"),
+        _per_image(truth_classes, truth, n, "truth_classes"),
+    )
+    facts = [_facts(*each) for each in zip(segmentations, *given, strict=True)]
+    _check_complete(facts)
+    return facts
 
 
 def _facts(
