@@ -14,6 +14,11 @@ from napari_cellseg.models.card import ModelCard
 
 UNIT = 16.0
 
+DECODER = VoteDecoding(
+    offset_unit=UNIT, foreground=0.5, relative=0.5, smoothing=1.5, confidence=(-6.0, 6.0, 3.0, -2.0, 0.0)
+)
+"""Fixed, so that the oracles' confidences do not change with the default of a shipped model."""
+
 
 def make_card(**changes: object) -> ModelCard:
     """A card for the fake models."""
@@ -28,7 +33,7 @@ def make_card(**changes: object) -> ModelCard:
         "licence": "BSD-3-Clause",
         "channels": 1,
         "maps": ("foreground", "distance", "offset_y", "offset_x"),
-        "decoder": VoteDecoding(offset_unit=UNIT),
+        "decoder": DECODER,
         "classes": ("cell",),
         "confidence": 0.5,
         "confidence_floor": 0.05,
