@@ -195,3 +195,84 @@ def test_result_line(filtered: Make) -> None:
     assert result_line(slider, 1600) == "4 cells, 4 weaker ones hidden; confluence 16 %"
     slider.commit(0.2)
     assert result_line(slider, 1600) == "8 cells, 4 below 0.5; confluence 32 %"
+
+
+def never(seconds: float, action: Callable[[], None]) -> None:
+    """What waits is written by `flush` only."""
+
+
+def test_an_object_that_was_erased_is_not_counted(filtered: Make) -> None:
+    slider = filtered(CONFIDENCE, later=never)
+    slider.layer.fill((3, 3), 0)
+    slider.flush()
+    assert result_line(slider, 1600).startswith("3 cells")
+    assert status(slider, 1) == ""
+    assert slider.layer.metadata["napari-cellseg"]["shown"]["objects"] == 3
+    for threshold in (0.95, 0.1):
+        slider.commit(threshold)
+        assert 1 not in shown(slider)
+    for _ in range(3):
+        press(slider)
+    slider.flush()
+    assert status(slider, 1) == "predicted"
+    assert result_line(slider, 1600).startswith("4 cells")
+    press(slider, redo=True)
+    assert result_line(slider, 1600).startswith("3 cells")
+
+
+def test_an_added_object_that_was_erased_is_not_counted(filtered: Make) -> None:
+    slider = filtered(CONFIDENCE, later=never)
+    slider.layer.data_setitem((np.array([38]), np.array([38])), 30)
+    assert result_line(slider, 1600).startswith("5 cells")
+    slider.layer.data_setitem((np.array([38]), np.array([38])), 0)
+    assert result_line(slider, 1600).startswith("4 cells")
+    press(slider)
+    assert result_line(slider, 1600).startswith("5 cells")
+
+
+def test_an_object_that_came_back_in_part_and_was_undone_still_follows(filtered: Make) -> None:
+    slider = filtered(CONFIDENCE)
+    slider.commit(0.95)
+    slider.layer.data_setitem((np.array([2, 3]), np.array([2, 3])), 30)
+    slider.commit(0.5)
+    for _ in range(3):
+        press(slider)
+    assert np.count_nonzero(slider.layer.data == 1) == 64
+    slider.commit(0.95)
+    assert not shown(slider)
+    assert status(slider, 1) == "filtered"
+
+
+def test_a_stroke_before_the_slider_rests_is_kept(filtered: Make) -> None:
+    slider = filtered(CONFIDENCE)
+    slider.preview(0.75)
+    for callback in slider.layer.mouse_drag_callbacks[:1]:
+        callback(slider.layer, None)
+    slider.layer.data_setitem((np.full(8, 2), np.arange(21, 29)), 1)
+    after = slider.layer.data.copy()
+    slider.commit(0.75)
+    np.testing.assert_array_equal(slider.layer.data, after)
+    press(slider)
+    press(slider)
+    assert shown(slider) == {1, 2, 3, 4}
+    assert np.count_nonzero(slider.layer.data == 3) == 64
+
+
+def test_a_copy_of_the_layer_keeps_its_own_record(filtered: Make) -> None:
+    slider = filtered(CONFIDENCE)
+    copy = type(slider.layer).create(*slider.layer.as_layer_data_tuple())
+    slider.commit(0.75)
+    assert copy.metadata["napari-cellseg"]["shown"]["confidence"] == 0.5
+    assert len(copy.features) == 5
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_data_that_somebody_else_replaced_have_no_undo(filtered: Make, lazy: bool) -> None:
+    dask = pytest.importorskip("dask.array")
+    slider = filtered(CONFIDENCE)
+    slider.layer.fill((3, 3), 0)
+    new = np.zeros((40, 40), np.int32)
+    slider.layer.data = dask.from_array(new) if lazy else new
+    assert slider.closed
+    slider.layer.undo()
+    assert not np.asarray(slider.layer.data).any()

@@ -120,3 +120,8 @@ def test_a_broken_file_is_said_not_raised(tmp_path: Path) -> None:
 def test_description() -> None:
     assert describe(PixelSize(0.65, 0.65)) == "0.65 µm"
     assert describe(PixelSize(0.65, 0.5, 2)) == "0.65 × 0.5 µm, planes 2 µm apart"
+
+
+def test_samples_of_a_layer_that_is_not_rgb_are_refused() -> None:
+    with pytest.raises(AxesError, match="RGB"):
+        read_layer(Image(np.zeros((3, 20, 30))), "SYX")

@@ -56,6 +56,14 @@ class Coalesced:
         self._waiting = True
         self._later(wait, self.flush)
 
+    def defer(self) -> None:
+        """Do the action soon, but not before the caller is done."""
+        if self._later is None:
+            self._run()
+        elif not self._waiting:
+            self._waiting = True
+            self._later(max(0.0, self._interval - (self._clock() - self._last)), self.flush)
+
     def flush(self) -> None:
         """Do what waits, if anything."""
         if self._waiting:

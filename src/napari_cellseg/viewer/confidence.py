@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_cellseg.viewer.coalesced import FEATURES_INTERVAL, Coalesced, Later
 from napari_cellseg.viewer.detected import DetectedObjects, as_planes
 from napari_cellseg.viewer.feature_rows import rows_by_id, statuses
-from napari_cellseg.viewer.label_layer import METADATA_KEY, LabelGeometry
+from napari_cellseg.viewer.label_layer import METADATA_KEY, LabelGeometry, empty_history
 from napari_cellseg.viewer.painted import painted_ids
 from napari_cellseg.viewer.refilter import Refilter, Step
 
@@ -75,11 +75,14 @@ class ConfidenceFilter:
         self._refilter = Refilter(as_planes(labels), objects, threshold)
         self._dragged: list[Step] = []
         self._person: dict[int, str] = {}
+        self._erased: set[int] = set()
+        self._unsure: set[int] = set()
         self._undo: deque[_Change] = deque(maxlen=HISTORY)
         self._redo: deque[_Change] = deque(maxlen=HISTORY)
         self._own_step = False
         self._covered: int | None = None
         self._table = Coalesced(self._write_table, FEATURES_INTERVAL, later)
+        self._news = Coalesced(self._tell, 0, later)
         self._picture = Coalesced(self._redraw, PREVIEW_INTERVAL, later)
         self._write_table()
         self._connect()
@@ -91,8 +94,10 @@ class ConfidenceFilter:
 
     @property
     def shown_confidence(self) -> NDArray[np.float32]:
-        """Confidence of each detected object that is shown."""
-        return self._refilter.confidence[self._refilter.shown]
+        """Confidence of each detected object that is shown; those that a person erased are not."""
+        self._find_erased()
+        erased = np.isin(self._refilter.ids, list(self._erased))
+        return self._refilter.confidence[self._refilter.shown & ~erased]
 
     @property
     def hidden(self) -> int:
@@ -102,7 +107,8 @@ class ConfidenceFilter:
     @property
     def added(self) -> int:
         """Number of objects that a person added."""
-        return sum(status == "added" for status in self._person.values())
+        self._find_erased()
+        return sum(s == "added" and label not in self._erased for label, s in self._person.items())
 
     def covered_pixels(self) -> int:
         """Pixels that belong to any object; of huge images the last count while the slider is dragged."""
@@ -121,6 +127,8 @@ class ConfidenceFilter:
 
     def commit(self, threshold: float) -> None:
         """Make a threshold hold, as one undo step."""
+        if not self._dragged and threshold == self.threshold:
+            return
         self._drop_preview()
         self._read_table()
         step = self._refilter.move(threshold, self._person)
@@ -145,6 +153,7 @@ class ConfidenceFilter:
                 self._refilter.give_new_id(position, old)
             if change.step is not None:
                 self._refilter.forget(change.step)
+            self._unsure.update(change.before)
             self._set_statuses(change.before)
 
     def redo(self, layer: Labels | None = None) -> None:
@@ -159,12 +168,14 @@ class ConfidenceFilter:
                 self._refilter.give_new_id(position, new)
             if change.step is not None:
                 self._refilter.note(change.step)
+            self._unsure.update(change.after)
             self._set_statuses(change.after)
 
     def flush(self) -> None:
         """Write what waits: the table and the picture."""
         self._table.flush()
         self._picture.flush()
+        self._news.flush()
 
     def close(self) -> None:
         """Let go of the layer: its keys are napari's again."""
@@ -176,6 +187,7 @@ class ConfidenceFilter:
         self.layer.events.paint.disconnect(self._on_paint)
         self.layer.events.data.disconnect(self._on_new_data)
         self.layer.events.editable.disconnect(self._on_editable)
+        self.layer.mouse_drag_callbacks.remove(self._before_stroke)
         for key in (_UNDO, _REDO):
             self.layer.bind_key(key, None)
 
@@ -183,6 +195,7 @@ class ConfidenceFilter:
         self.layer.events.paint.connect(self._on_paint)
         self.layer.events.data.connect(self._on_new_data)
         self.layer.events.editable.connect(self._on_editable)
+        self.layer.mouse_drag_callbacks.insert(0, self._before_stroke)
         self.layer.bind_key(_UNDO, self.undo, overwrite=True)
         self.layer.bind_key(_REDO, self.redo, overwrite=True)
 
@@ -211,6 +224,11 @@ class ConfidenceFilter:
             self._dragged = []
             self._picture.cancel()
 
+    def _before_stroke(self, layer: Labels, event: Any) -> None:
+        """A person works on what is shown, even where the slider has not come to rest."""
+        if self._dragged:
+            self.commit(self.threshold)
+
     def _on_paint(self, event: Any) -> None:
         if self._own_step:
             return
@@ -223,11 +241,25 @@ class ConfidenceFilter:
             detected = position is not None and bool(self._refilter.shown[position])
             added = self._person.get(label) == "added" or not detected
             self._person[label] = "added" if added else "edited"
+        self._erased -= gained
+        self._unsure = (self._unsure | lost) - gained
         self._redo.clear()
         after = {label: self._person[label] for label in before}
         self._undo.append(_Change(before, after, renamed=renamed))
-        self._table.request()
-        self._tell()
+        self._table.defer()  # napari may write the pixels after it tells of them
+        self._news.defer()
+
+    def _find_erased(self) -> None:
+        """Note which of the labels that a person changed have no pixels any more."""
+        labels, self._unsure = self._unsure, set()
+        unseen = [label for label in labels if not self._refilter.is_seen(label)]
+        self._erased.difference_update(labels)
+        for plane in as_planes(self._labels):
+            if not unseen:
+                break
+            present = np.unique(plane[np.isin(plane, unseen)])
+            unseen = [label for label in unseen if label not in present]
+        self._erased.update(unseen)
 
     def _keep_id_free(self, label: int) -> tuple[int, int, int] | None:
         """Where a person paints with the id reserved for a hidden object, that object gets another one."""
@@ -255,12 +287,14 @@ class ConfidenceFilter:
             status = features["status"].astype(str).to_numpy()
             by_person = np.isin(status, BY_PERSON)
             labels = features["index"].to_numpy(np.int64)[by_person]
-            self._person = dict(zip(labels.tolist(), status[by_person].tolist(), strict=True))
+            erased = {i: self._person[i] for i in self._erased if i in self._person}
+            self._person = dict(zip(labels.tolist(), status[by_person].tolist(), strict=True)) | erased
 
     def _write_table(self) -> None:
         """Rows up to the largest label in use, and the threshold into the provenance; other columns stay."""
         if self.closed:
             return
+        self._find_erased()
         refilter = self._refilter
         in_use = [0, self.objects.kept, *self._person]
         in_use.append(int(refilter.ids[refilter.shown].max(initial=0)))
@@ -269,27 +303,32 @@ class ConfidenceFilter:
         status = np.full(max(max(in_use), int(refilter.ids.max(initial=0))) + 1, "", object)
         status[refilter.ids] = np.where(refilter.shown, "predicted", "filtered")
         for label, word in self._person.items():
-            status[label] = word
+            status[label] = "" if label in self._erased else word
         rows["status"] = statuses(status[: len(rows)])
         others = self.layer.features.reindex(range(len(rows)))
         for column in others.columns.difference(rows.columns):
             rows[column] = others[column]
         self.layer.features = rows
-        shown = {"confidence": self.threshold, "objects": int(np.count_nonzero(refilter.shown))}
-        self.layer.metadata.setdefault(METADATA_KEY, {})["shown"] = shown
+        count = len(self.shown_confidence) + self.added
+        shown = {"confidence": self.threshold, "objects": count}
+        record = {**self.layer.metadata.get(METADATA_KEY, {}), "shown": shown}
+        self.layer.metadata = {**self.layer.metadata, METADATA_KEY: record}
 
     def _redraw(self) -> None:
         if not self.closed:
             self.layer.refresh(extent=False, thumbnail=False, highlight=False)
 
     def _on_new_data(self, event: Any = None) -> None:
-        """Somebody replaced the labels: what we know of them is void."""
-        if np.shares_memory(self.layer.data, self._labels):
+        """Somebody replaced the labels: what we know of them is void, and so are the layer's undo steps."""
+        data = self.layer.data
+        if isinstance(data, np.ndarray) and np.may_share_memory(data, self._labels):
             return
         self._dragged = []
         self._table.cancel()
         self._picture.cancel()
+        self._news.cancel()
         self.close()
+        empty_history(self.layer)
         self._tell()
 
     def _on_editable(self, event: Any = None) -> None:

@@ -83,12 +83,15 @@ def as_planes(labels: NDArray[np.int32]) -> NDArray[np.int32]:
 def _kept_pieces(planes: NDArray[np.int32], ids: NDArray[Any]) -> tuple[tuple[Piece, ...], ...]:
     found: dict[int, list[Piece]] = {int(i): [] for i in ids}
     for number, plane in enumerate(planes):
-        low = int(plane.max(initial=0))
-        if low == 0:
+        present = np.unique(plane)
+        present = present[present > 0]
+        if not len(present):
             continue
-        for label, box in enumerate(ndimage.find_objects(plane), start=1):
-            if box is not None and label in found:
-                y, x = box
+        lowest = int(present[0])
+        boxes = ndimage.find_objects(np.maximum(plane, lowest - 1) - (lowest - 1))
+        for label in present.tolist():
+            if label in found:
+                y, x = boxes[label - lowest]
                 found[label].append(Piece(number, y, x, plane[y, x] == label))
     return tuple(tuple(pieces) for pieces in found.values())
 

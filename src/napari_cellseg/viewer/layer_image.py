@@ -6,7 +6,7 @@ from typing import Any
 
 from napari.layers import Image
 
-from napari_cellseg.errors import CellSegError
+from napari_cellseg.errors import AxesError, CellSegError
 from napari_cellseg.images.axes import resolve_axes
 from napari_cellseg.viewer.pixel_size import KnownPixelSize, file_metadata, find_pixel_size
 
@@ -122,6 +122,11 @@ def _axes(layer: Image, data: Any, given: str | None) -> tuple[str, str]:
     samples = "S" if layer.rgb else ""
     if given:
         letters = given.strip().upper()
+        if "S" in letters and not samples:
+            raise AxesError(
+                "napari doesn't show this layer as RGB, so it has no axis S: use C for its channels, or turn it "
+                "into an RGB layer (right-click it: Merge to RGB)."
+            )
         if samples and "S" not in letters:
             letters += samples
         return resolve_axes(data.shape, data.dtype, letters), "you"

@@ -38,6 +38,8 @@ class Step:
         Labels that were to be removed but whose pixels a person had changed.
     painted : dict
         Pieces of the added objects as they were painted.
+    painted_before : dict
+        The same of an earlier time when they were painted.
     """
 
     before: float
@@ -47,6 +49,7 @@ class Step:
     edits: list[Edit] = field(default_factory=list)
     touched: list[int] = field(default_factory=list)
     painted: dict[int, tuple[Piece, ...]] = field(default_factory=dict)
+    painted_before: dict[int, tuple[Piece, ...]] = field(default_factory=dict)
 
     def pixels(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.int32]]:
         """Plane, row and column of each changed pixel, and its new label."""
@@ -92,6 +95,12 @@ class Refilter:
         found = np.flatnonzero(self.ids == label)
         return int(found[0]) if len(found) else None
 
+    def is_seen(self, label: int) -> bool:
+        """Whether a detected object has pixels where it was painted."""
+        position = self.position(label)
+        pieces = () if position is None else self._painted.get(position, ())
+        return any(bool((piece.of(self._planes) == label).any()) for piece in pieces)
+
     def give_new_id(self, position: int, label: int) -> None:
         """Give an object that is not shown another id, because a person used its own."""
         self.ids[position] = label
@@ -121,6 +130,7 @@ class Refilter:
         """Take a step as done, whose pixels are in the labels already."""
         self.shown[step.removed] = False
         self.shown[step.added] = True
+        step.painted_before = {p: self._painted[p] for p in step.painted if p in self._painted}
         self._painted.update(step.painted)
         self.threshold = step.after
 
@@ -128,6 +138,7 @@ class Refilter:
         """Take a step as not done, whose pixels were put back already."""
         self.shown[step.removed] = True
         self.shown[step.added] = False
+        self._painted.update(step.painted_before)
         self.threshold = step.before
 
     def revert_pixels(self, step: Step) -> None:
