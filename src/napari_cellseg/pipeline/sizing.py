@@ -1,7 +1,7 @@
 """How large the objects of an image are, from a coarse look at a few windows of it."""
 
-from collections.abc import Generator
-from dataclasses import replace
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from math import ceil, pi
 
@@ -13,6 +13,7 @@ from napari_cellseg.instances.decoding import decode_votes
 from napari_cellseg.instances.instance import Instances
 from napari_cellseg.labels.rasterising import cut_instances
 from napari_cellseg.models.protocols import Model, PixelModel
+from napari_cellseg.pipeline.finding import predicted_maps
 from napari_cellseg.pipeline.view import PlaneView
 from napari_cellseg.tiles.grid import Window
 
@@ -26,6 +27,12 @@ SPREAD = 0.7
 """A scale counts less where objects are larger or smaller than the network knows best: the standard deviation
 of the natural logarithm of their ratio."""
 
+LIKE = 1.5
+"""Diameters that differ by less than this factor are those of the same objects."""
+
+CONFIRMED = 0.4
+"""Objects that are really there cover at least this share of what they did, seen one scale nearer to 1."""
+
 STAGE = "Estimating object size"
 
 
@@ -33,7 +40,9 @@ def estimate_diameter(model: Model, view: PlaneView) -> Generator[Progress, None
     """Typical diameter of the objects of a plane.
 
     The same places are looked at with several scales. The scale is taken at which objects are most confident,
-    cover most, and have about the size that the network knows best; the answer is their median there.
+    cover most, and have about the size that the network knows best; the answer is their median there. Objects
+    that are seen at one scale only, and not one step nearer to the image's own scale, are texture, shading or
+    noise; they do not count.
 
     Parameters
     ----------
@@ -48,20 +57,72 @@ def estimate_diameter(model: Model, view: PlaneView) -> Generator[Progress, None
         Diameter of a circle of the same area, pixels of the plane; None where nothing was found.
     """
     centres = _busy_places(view)
-    best, diameter = 0.0, None
+    sights = []
     for i, scale in enumerate(SCALES):
         yield Progress(STAGE, i, len(SCALES))
         looks = [_look(model, replace(view, scale=scale), centre, len(centres)) for centre in centres]
         areas = np.concatenate([a for _, a in looks])
-        if not areas.size:
-            continue
-        seen = float(np.sqrt(4 * np.median(areas) / pi))
-        fit = float(np.exp(-0.5 * (np.log(seen / model.card.diameter) / SPREAD) ** 2))
-        score = fit * float(np.mean([covered for covered, _ in looks]))
-        if score > best:
-            best, diameter = score, seen / scale
+        covered = float(np.mean([c for c, _ in looks]))
+        seen = float(np.sqrt(4 * np.median(areas) / pi)) / scale if areas.size else 0.0
+        sights.append(Sight(scale, seen, covered))
+    diameter = choose_diameter(sights, model.card.diameter)
     yield Progress(STAGE, len(SCALES), len(SCALES), f"{diameter:.0f} px" if diameter else "none found")
     return diameter
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What is seen at one scale.
+
+    Attributes
+    ----------
+    scale : float
+        Network pixels per image pixel.
+    diameter : float
+        Median diameter of the whole objects, pixels of the image; 0 where there are none.
+    covered : float
+        Share of the area that objects cover, weighted by their squared confidence.
+    """
+
+    scale: float
+    diameter: float
+    covered: float
+
+
+def choose_diameter(sights: Sequence[Sight], best_known: float) -> float | None:
+    """The most convincing diameter among several scales.
+
+    Parameters
+    ----------
+    sights : sequence of Sight
+        In rising order of scale.
+    best_known : float
+        Diameter that the network knows best, network pixels.
+
+    Returns
+    -------
+    float or None
+        Pixels of the image; None where no objects are convincing.
+    """
+    best, diameter = 0.0, None
+    for i, sight in enumerate(sights):
+        if sight.diameter == 0:
+            continue
+        nearer = i + 1 if sight.scale < 1 else i - 1 if sight.scale > 1 else i
+        if not _confirms(sights[nearer], sight):
+            continue
+        ratio = sight.diameter * sight.scale / best_known
+        score = float(np.exp(-0.5 * (np.log(ratio) / SPREAD) ** 2)) * sight.covered
+        if score > best:
+            best, diameter = score, sight.diameter
+    return diameter
+
+
+def _confirms(other: Sight, sight: Sight) -> bool:
+    """Whether the same objects are seen at another scale."""
+    if other.covered < CONFIRMED * sight.covered or other.diameter == 0:
+        return False
+    return 1 / LIKE <= other.diameter / sight.diameter <= LIKE
 
 
 def _busy_places(view: PlaneView, edge: int = 512, most: int = 25) -> list[tuple[float, float]]:
@@ -95,7 +156,7 @@ def _look(
 
 def _found(model: Model, tile: NDArray[np.float32]) -> Instances:
     if isinstance(model, PixelModel):
-        decoded = decode_votes(model.predict_maps(tile)[0], model.card.decoder)
+        decoded = decode_votes(predicted_maps(model, tile)[0], model.card.decoder)
         return cut_instances(decoded.labels, decoded.scores, decoded.classes)
     return model.predict_instances(tile)[0]
 

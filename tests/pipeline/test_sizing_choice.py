@@ -1,0 +1,40 @@
+"""Which of several scales the size of the objects is read from."""
+
+import pytest
+
+from napari_cellseg.pipeline.sizing import Sight, choose_diameter
+
+
+def sights(*seen: tuple[float, float, float]) -> list[Sight]:
+    return [Sight(*s) for s in seen]
+
+
+def test_the_scale_with_most_of_well_sized_objects_wins():
+    seen = sights((0.125, 136, 0.01), (0.25, 32, 0.04), (0.5, 26, 0.18), (1.0, 25, 0.19), (2.0, 24, 0.18))
+    assert choose_diameter(seen, 22) == 25
+
+
+def test_shading_that_looks_like_objects_at_a_coarse_scale_only_does_not_count():
+    tissue = sights(
+        (0.125, 191, 0.39), (0.25, 142, 0.10), (0.5, 25, 0.05), (1.0, 9.4, 0.006), (2.0, 8.3, 0.03)
+    )
+    assert choose_diameter(tissue, 22) == 9.4
+
+
+def test_large_objects_are_seen_at_two_scales():
+    seen = sights((0.125, 170, 0.30), (0.25, 165, 0.25), (0.5, 40, 0.02), (1.0, 0, 0), (2.0, 0, 0))
+    assert choose_diameter(seen, 22) == 170
+
+
+def test_specks_at_the_finest_scale_only_do_not_count():
+    seen = sights((0.125, 0, 0), (0.25, 0, 0), (0.5, 0, 0), (1.0, 30, 0.01), (2.0, 7, 0.03))
+    assert choose_diameter(seen, 22) == 30
+    seen = sights((0.125, 0, 0), (0.25, 0, 0), (0.5, 0, 0), (1.0, 11.1, 0.02), (2.0, 10.9, 0.03))
+    assert choose_diameter(seen, 22) == pytest.approx(10.9)
+
+
+def test_nothing_convincing_is_none():
+    assert (
+        choose_diameter(sights((0.125, 190, 0.3), (0.25, 0, 0), (0.5, 0, 0), (1.0, 0, 0), (2.0, 0, 0)), 22)
+        is None
+    )
