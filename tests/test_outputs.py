@@ -77,3 +77,8 @@ def test_other_reasons_keep_the_system_s_words():
     assert str(error) == "'a' cannot be written: File name too long."
     assert str(output_error("a", OSError("odd"))) == "'a' cannot be written: odd."
     assert str(output_error("a", OSError())) == "'a' cannot be written: OSError."
+
+
+def test_a_short_write_of_numpy_is_a_full_disk(tmp_path):
+    error = OSError("65536 requested and 16352 written")
+    assert str(output_error(tmp_path / "a.npy", error)).endswith("cannot be written: the disk is full.")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +67,8 @@ def output_error(path: str | Path, error: OSError) -> OutputError:
         errno.ENOTDIR: "a file is in the way of the folder",
     }
     reason = reasons.get(error.errno or 0) or error.strerror or str(error) or type(error).__name__
+    if re.fullmatch(r"\d+ requested and \d+ written", reason):  # numpy's words for a short write
+        reason = reasons[errno.ENOSPC]
     return OutputError(f"'{path}' cannot be written: {reason}.")
 
 

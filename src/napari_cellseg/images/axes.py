@@ -37,6 +37,10 @@ def resolve_axes(shape: Sequence[int], dtype: DTypeLike, axes: str | None = None
     AxesError
         If the letters don't fit the shape, or if the image has too many dimensions to guess.
     """
+    if any(n != n for n in shape):
+        raise AxesError(
+            "The image is a dask array of unknown size; settle its chunks first with compute_chunk_sizes()."
+        )
     shape = tuple(int(n) for n in shape)
     if len(shape) < 2:
         raise AxesError(f"An image needs at least the dimensions Y and X, but this one has shape {shape}.")

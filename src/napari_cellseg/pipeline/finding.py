@@ -134,6 +134,29 @@ def find_objects(search: Search) -> Generator[Found, None, None]:
         yield from _find_with_instances(search, search.model)
 
 
+def predicted_maps(model: PixelModel, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Maps of some tiles, checked against the card.
+
+    Raises
+    ------
+    ModelError
+        Where the maps have another shape, or values that are no numbers.
+    """
+    maps = model.predict_maps(tiles)
+    expected = (len(tiles), len(model.card.maps), *tiles.shape[2:])
+    if maps.shape != expected:
+        raise ModelError(
+            f"Model '{model.card.name}' must return maps of shape {expected} as its card says, not "
+            f"{maps.shape}."
+        )
+    if not np.isfinite(maps).all():
+        raise ModelError(
+            f"Model '{model.card.name}' returned values that are no numbers; its weights are damaged, or too "
+            f"coarse a type of number is used on {model.device}."
+        )
+    return maps
+
+
 def _find_with_maps(search: Search, model: PixelModel) -> Generator[Found, None, None]:
     grid, needed = search.grid, search.needed
     halo = halo_of(model.card)
@@ -147,7 +170,7 @@ def _find_with_maps(search: Search, model: PixelModel) -> Generator[Found, None,
         for tiles in search.batches(row):
             pixels = search.read(tiles)
             with search.clock.measure("network"):
-                maps = model.predict_maps(pixels)
+                maps = predicted_maps(model, pixels)
             with search.clock.measure("blending"):
                 for tile, tile_maps in zip(tiles, maps, strict=True):
                     band.add(tile, tile_maps)

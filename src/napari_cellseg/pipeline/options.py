@@ -1,8 +1,9 @@
 """What a caller asks for, checked against the image and the model before anything runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -178,10 +179,12 @@ def resolve_planes(options: Options, planes: Planes) -> list[int]:
     """
     if options.planes is None:
         return list(range(len(planes)))
-    chosen = sorted({int(p) for p in options.planes})
-    if not chosen or chosen[0] < 0 or chosen[-1] >= len(planes):
+    given = list(options.planes) if isinstance(options.planes, Iterable) else [options.planes]
+    numbers = [p for p in given if isinstance(p, Integral) and not isinstance(p, bool)]
+    chosen = sorted({int(p) for p in numbers})
+    if len(numbers) < len(given) or not chosen or chosen[0] < 0 or chosen[-1] >= len(planes):
         raise OptionError(
-            f"planes must be numbers from 0 to {len(planes) - 1}, at least one, not {list(options.planes)}."
+            f"planes must be numbers from 0 to {len(planes) - 1}, at least one, not {options.planes!r}."
         )
     return chosen
 

@@ -83,8 +83,17 @@ def open_labels(out: Any, shape: tuple[int, ...]) -> LabelTarget:
     return target
 
 
-def check_labels(out: Any, shape: tuple[int, ...]) -> None:
+def check_labels(out: Any, shape: tuple[int, ...], image: Any = None) -> None:
     """Refuse an `out` that cannot take labels of this shape, without writing anything.
+
+    Parameters
+    ----------
+    out : array, str, Path or None
+        As in `open_labels`.
+    shape : tuple of int
+        Shape of the labels.
+    image : array-like, optional
+        The image that is segmented, which the labels must not overwrite.
 
     Raises
     ------
@@ -104,6 +113,31 @@ def check_labels(out: Any, shape: tuple[int, ...]) -> None:
         raise OptionError(f"out must be an array that can be written into, not {type(out).__name__}.")
     if tuple(out.shape) != shape or np.dtype(out.dtype) != np.int32:
         raise OptionError(f"out must be int32 of shape {shape}, not {out.dtype} of shape {tuple(out.shape)}.")
+    if not _is_writable(out):
+        raise OptionError(
+            f"out must be an array that can be written into, but this {type(out).__name__} cannot."
+        )
+    if _is_same_memory(out, image):
+        raise OptionError(
+            "out must not be the image itself, which the labels would erase. Give another array."
+        )
+
+
+def _is_writable(out: Any) -> bool:
+    if isinstance(out, np.ndarray):
+        return bool(out.flags.writeable)
+    return not hasattr(out, "dask") and not getattr(out, "read_only", False)
+
+
+def _is_same_memory(out: Any, image: Any) -> bool:
+    """Whether two arrays are kept in the same place; a list is a multiscale image."""
+    for level in image if isinstance(image, list | tuple) else [image]:
+        if isinstance(out, np.ndarray) and isinstance(level, np.ndarray) and np.shares_memory(out, level):
+            return True
+        place = getattr(out, "store_path", None)
+        if place is not None and place == getattr(level, "store_path", None):
+            return True
+    return False
 
 
 def _create_zarr(path: Path, shape: tuple[int, ...]) -> Any:

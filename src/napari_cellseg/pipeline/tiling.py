@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from math import ceil, floor
+from numbers import Integral
 
 from napari_cellseg.errors import OptionError
 from napari_cellseg.models.card import ModelCard
@@ -67,9 +68,12 @@ def choose_tiling(card: ModelCard, tile: int | None, device: str) -> Tiling:
     """
     edge = card.tile if tile is None else tile
     least = max(2 * card.tile_multiple, 32)
-    if not least <= edge <= 8192:
-        raise OptionError(f"tile must be between {least} and 8192 pixels for this model, not {edge}.")
-    edge = edge // card.tile_multiple * card.tile_multiple
+    whole = isinstance(edge, Integral) and not isinstance(edge, bool)
+    if not whole or not least <= edge <= 8192:
+        raise OptionError(
+            f"tile must be a whole number of pixels from {least} to 8192 for this model, not {edge!r}."
+        )
+    edge = int(edge) // card.tile_multiple * card.tile_multiple
     batch = 1 if device == "cpu" else max(1, BATCH_PIXELS // edge**2)
     overlap = min(card.overlap, edge // 2)
     return Tiling(edge, overlap, card.tile_multiple, GROWTH if tile is None else 1.0, batch)
