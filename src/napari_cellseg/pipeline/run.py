@@ -1,6 +1,7 @@
 """One run over an image: its planes through the model, from the first tile to the provenance."""
 
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,13 @@ from napari_cellseg.pipeline.report import Report, intensity_records
 from napari_cellseg.pipeline.results import Segmentation
 from napari_cellseg.pipeline.sizing import estimate_diameter
 from napari_cellseg.pipeline.tiling import choose_tiling, count_tiles, halo_of, needed_window, network_window
-from napari_cellseg.pipeline.view import PlaneView, measure_intensities
+from napari_cellseg.pipeline.view import (
+    Intensities,
+    PlaneView,
+    measure_intensities,
+    stack_contrast,
+    widened,
+)
 from napari_cellseg.provenance import model_record, now, plain, versions
 
 STAGE = "Segmenting"
@@ -52,6 +59,7 @@ class Run:
         self.scale = 1.0
         self.tiling = choose_tiling(card, options.tile, model.device)
         self.report = Report()
+        self._contrasts: dict[tuple[int, ...], float] = {}
         self.done = self.total = 0
 
     def execute(self, out: Any, given: dict[str, Any]) -> Job[Segmentation]:
@@ -80,13 +88,23 @@ class Run:
         """The plane as the network sees it; None where there is nothing to see."""
         if plane not in self.report.intensities:
             with self.clock.measure("intensities"):
-                self.report.intensities[plane] = measure_intensities(
-                    self.planes, plane, self.model.card.scaling, self.region
-                )
+                self.report.intensities[plane] = self._intensities(plane)
         found = self.report.intensities[plane]
         if found.is_void or found.is_constant:
             return None
         return PlaneView(self.planes, plane, found.range, self.scale, self.model.card.channels)
+
+    def _intensities(self, plane: int) -> Intensities:
+        """Intensities of a plane, with no less contrast than its z stack allows."""
+        scaling = self.model.card.scaling
+        found = measure_intensities(self.planes, plane, scaling, self.region)
+        if "Z" not in self.planes.outer_axes or found.is_void:
+            return found
+        axis = self.planes.outer_axes.index("Z")
+        stack = self.planes.index(plane)[:axis] + self.planes.index(plane)[axis + 1 :]
+        if stack not in self._contrasts:
+            self._contrasts[stack] = stack_contrast(self.planes, plane, scaling)
+        return replace(found, range=widened(found.range, self._contrasts[stack]))
 
     def _settle_scale(self) -> Generator[Progress, None, None]:
         """Find out the scale, from the size of the objects where it was not given."""

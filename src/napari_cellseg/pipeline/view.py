@@ -15,6 +15,15 @@ from napari_cellseg.tiles.grid import Window
 BAND_PIXELS = 2**22
 """Pixels that are read at once where a whole plane must be looked at."""
 
+STACK_LOOKS = 9
+"""Planes of a z stack that are looked at for its contrast."""
+
+STACK_PIXELS = 2**16
+"""Pixels of each of them that are looked at."""
+
+LEAST_CONTRAST = 0.4
+"""Planes of a z stack are not stretched further than if they had this share of the stack's contrast."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intensities:
@@ -91,6 +100,48 @@ def _bands(y: slice, x: slice, channels: int) -> Iterator[slice]:
     rows = max(1, BAND_PIXELS // max(1, (x.stop - x.start) * channels))
     for start in range(y.start, y.stop, rows):
         yield slice(start, min(start + rows, y.stop))
+
+
+def stack_contrast(planes: Planes, plane: int, scaling: IntensityScaling) -> float:
+    """Largest contrast of the z stack that a plane belongs to, looked for in a few evenly spread planes.
+
+    Parameters
+    ----------
+    planes : Planes
+        The image.
+    plane : int
+        Number of a plane; the stack is that of its time point.
+    scaling : IntensityScaling
+        Percentiles of the model's card.
+
+    Returns
+    -------
+    float
+        In the image's own units; 0 where the image has no z axis.
+    """
+    if "Z" not in planes.outer_axes:
+        return 0.0
+    axis = planes.outer_axes.index("Z")
+    depth = planes.outer_shape[axis]
+    at = list(planes.index(plane))
+    largest = 0.0
+    for z in sorted({round(z) for z in np.linspace(0, depth - 1, STACK_LOOKS)}):
+        at[axis] = z
+        pixels = planes.sample(int(np.ravel_multi_index(at, planes.outer_shape)), STACK_PIXELS)
+        limits = intensity_range(pixels, scaling.low_percentile, scaling.high_percentile)
+        largest = max(largest, limits.high - limits.low)
+    return largest
+
+
+def widened(limits: IntensityRange, contrast: float) -> IntensityRange:
+    """A range of at least `LEAST_CONTRAST` of the contrast of the whole stack.
+
+    Planes above and below the objects hold noise and blur only; stretched to full contrast, these would look
+    like objects.
+    """
+    if limits.is_constant:
+        return limits
+    return IntensityRange(limits.low, max(limits.high, limits.low + LEAST_CONTRAST * contrast))
 
 
 @dataclass(frozen=True, slots=True)
