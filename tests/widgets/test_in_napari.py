@@ -77,7 +77,7 @@ def test_naparis_table_selects_the_right_cell(qtbot, napari_viewer, docked: Segm
     assert layer.selected_label == 3
     layer.selected_label = 2
     assert {i.row() for i in table.selectionModel().selectedIndexes()} == {2}
-    docked.panel.model_form.confidence.box.setValue(0.9)
+    docked.panel.model_form.confidence.box.setValue(0.98)
     qtbot.waitUntil(lambda: "filtered" in set(layer.features["status"].astype(str)))
     model = table.model()
     shown = {model.index(i, model.columnCount() - 1).data() for i in range(model.rowCount())}
@@ -88,7 +88,7 @@ def test_undo_keys_in_the_viewer(qtbot, napari_viewer, docked: SegmentDock) -> N
     run(qtbot, docked)
     layer = napari_viewer.layers["field cells"]
     before = layer.data.copy()
-    docked.panel.model_form.confidence.box.setValue(0.9)
+    docked.panel.model_form.confidence.box.setValue(0.98)
     qtbot.waitUntil(lambda: not np.array_equal(layer.data, before) and not docked.panel._slider()._dragged)
     canvas = napari_viewer.window._qt_viewer.canvas.native
     qtbot.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
@@ -96,7 +96,7 @@ def test_undo_keys_in_the_viewer(qtbot, napari_viewer, docked: SegmentDock) -> N
     assert docked.panel.model_form.confidence.value == 0.5
     both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
     qtbot.keyClick(canvas, Qt.Key.Key_Z, both)
-    assert docked.panel.model_form.confidence.value == 0.9
+    assert docked.panel.model_form.confidence.value == 0.98
 
 
 def endless(ended: threading.Event):

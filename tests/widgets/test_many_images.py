@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tifffile
 from qtpy.QtCore import Qt
@@ -67,3 +68,17 @@ def test_an_error_before_the_first_file(qtbot, dock: SegmentDock, folder: Path) 
     dock.many.target.setText(str(target))
     run(qtbot, dock)
     assert str(target) in dock.many.error.sentence.text()
+
+
+def test_stacks_are_linked_and_axes_taken_where_asked_for(qtbot, dock: SegmentDock, tmp_path: Path) -> None:
+    field = simulate_fluorescence((96, 96), seed=1).image
+    tifffile.imwrite(tmp_path / "stack.tif", np.stack([field, field]))
+    dock.many.use_paths([tmp_path])
+    dock.many.link.setChecked(True)
+    dock.panel.image_form.axes.setText("zyx")
+    dock.panel.image_form.axes.editingFinished.emit()
+    assert "axes ZYX" in dock.many.sentence.text()
+    assert run(qtbot, dock) == [("stack.tif", "✓ done")]
+    labels = tifffile.imread(tmp_path / "cellseg" / "stack_labels.tif")
+    assert labels.any()
+    np.testing.assert_array_equal(labels[0], labels[1])

@@ -122,7 +122,7 @@ def test_dragging_previews_and_letting_go_is_one_step(qtbot, dock, viewer: Viewe
     layer.events.paint.connect(lambda event: steps.append(event))
     slider = dock.panel.model_form.confidence.slider
     slider.setSliderDown(True)
-    for value in (60, 80, 91):
+    for value in (60, 80, 98):
         slider.setValue(value)
     assert not steps
     assert np.count_nonzero(layer.data) < np.count_nonzero(before)
@@ -142,10 +142,10 @@ def test_the_keyboard_moves_the_slider_too(qtbot, dock, viewer: ViewerModel, add
     layer = result(viewer)
     before = np.count_nonzero(layer.data)
     slider = dock.panel.model_form.confidence.slider
-    for _ in range(4):
+    for _ in range(5):
         qtbot.keyClick(slider, Qt.Key.Key_PageUp)
     sliders = dock.panel._results[layer][0]
-    qtbot.waitUntil(lambda: sliders.threshold == 0.9 and not sliders._dragged)
+    qtbot.waitUntil(lambda: sliders.threshold == 1 and not sliders._dragged)
     assert np.count_nonzero(layer.data) < before
     assert len(sliders._undo) == 1
 

@@ -45,6 +45,8 @@ class SegmentChoices:
         ``"auto"``, ``"cpu"``, ``"cuda:N"``.
     tile : int or None
         Edge of a tile in pixels; None is automatic.
+    axes : str or None
+        Axes as the user typed them; None where they are known from elsewhere.
     """
 
     model: str = "nuclei"
@@ -57,6 +59,7 @@ class SegmentChoices:
     link_z: bool = False
     device: str = "auto"
     tile: int | None = None
+    axes: str | None = None
 
     def diameter(self) -> float | str | None:
         """The `diameter` of `napari_cellseg.segment`: pixels, ``"auto"`` or None.

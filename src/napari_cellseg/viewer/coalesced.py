@@ -57,12 +57,12 @@ class Coalesced:
         self._later(wait, self.flush)
 
     def defer(self) -> None:
-        """Do the action soon, but not before the caller is done."""
+        """Do the action when the interval is over, not before the caller is done."""
         if self._later is None:
             self._run()
         elif not self._waiting:
             self._waiting = True
-            self._later(max(0.0, self._interval - (self._clock() - self._last)), self.flush)
+            self._later(self._interval, self.flush)
 
     def flush(self) -> None:
         """Do what waits, if anything."""

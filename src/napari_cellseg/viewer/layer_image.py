@@ -124,8 +124,8 @@ def _axes(layer: Image, data: Any, given: str | None) -> tuple[str, str]:
         letters = given.strip().upper()
         if "S" in letters and not samples:
             raise AxesError(
-                "napari doesn't show this layer as RGB, so it has no axis S: use C for its channels, or turn it "
-                "into an RGB layer (right-click it: Merge to RGB)."
+                "napari doesn't show this layer as RGB, so it has no axis S: use C for its channels, "
+                "or turn it into an RGB layer (right-click it: Merge to RGB)."
             )
         if samples and "S" not in letters:
             letters += samples

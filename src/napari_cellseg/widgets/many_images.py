@@ -46,6 +46,7 @@ class ManyImages(QWidget):
         self.source = QLineEdit()
         self.target = QLineEdit()
         self.format = NarrowCombo()
+        self.link = QCheckBox("&Link planes of z stacks into 3-D objects")
         self.overwrite = QCheckBox("&Do finished files again")
         self.sentence = Sentence("What will happen")
         self.button = QPushButton("Segment &all")
@@ -93,7 +94,8 @@ class ManyImages(QWidget):
         self.job.start(
             segmenting_files(
                 self.paths, self.target.text(), format=self.format.currentData(),
-                overwrite=self.overwrite.isChecked(), model=choices.model, channel=choices.channel,
+                overwrite=self.overwrite.isChecked(), model=choices.model, axes=choices.axes,
+                channel=choices.channel, link="z" if self.link.isChecked() else None,
                 pixel_size=None if by_file else choices.pixel_size, diameter=choices.diameter(),
                 confidence=choices.confidence, tile=choices.tile, device=choices.device,
             )
@@ -116,9 +118,10 @@ class ManyImages(QWidget):
         choices = self._choices()
         size = {"default": "", "auto": ", size measured", "pixels": f", {choices.size:g} px"}
         channel = "" if choices.channel is None else f", channel {choices.channel}"
+        axes = "" if choices.axes is None else f", axes {choices.axes}"
         return (
             f"with the settings of the first tab: model {Path(choices.model).name}, confidence "
-            f"{choices.confidence:.2f}{size.get(choices.size_by, f', {choices.size:g} µm')}{channel}."
+            f"{choices.confidence:.2f}{size.get(choices.size_by, f', {choices.size:g} µm')}{channel}{axes}."
         )
 
     def _build(self) -> None:
@@ -144,6 +147,11 @@ class ManyImages(QWidget):
             "Of the label images. Default: TIFF, which keeps axes and pixel size. PNG holds one plane only.",
         )  # fmt: skip
         explain(
+            self.link, "Link planes of z stacks",
+            "Objects that overlap in neighbouring z planes become one. All files must be z stacks. "
+            "Default: off.",
+        )  # fmt: skip
+        explain(
             self.overwrite, "Do finished files again",
             "Files that were segmented with the same model and settings are skipped otherwise. Default: off.",
         )  # fmt: skip
@@ -153,7 +161,8 @@ class ManyImages(QWidget):
         self.button.setMinimumHeight(30)
         self._set_up_files()
         for widget in (
-            self.overwrite, self.sentence, self.button, self.job, self.error, self.summary, self.files,
+            self.link, self.overwrite, self.sentence, self.button, self.job, self.error, self.summary,
+            self.files,
         ):  # fmt: skip
             layout.addWidget(widget)
         layout.setStretchFactor(self.files, 1)

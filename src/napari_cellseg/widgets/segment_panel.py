@@ -72,6 +72,7 @@ class SegmentPanel(QWidget):
             link_z=self.part_form.link_z,
             device=model.device.currentData(),
             tile=model.tile.value() or None,
+            axes=self.image_form.axes.text().strip().upper() or None,
         )
 
     def show_choices(self, choices: SegmentChoices) -> None:
@@ -172,8 +173,9 @@ class SegmentPanel(QWidget):
         self.choices_changed.emit()
 
     def _on_view(self, event: object = None) -> None:
+        """Another part is visible; napari notes which one when it draws it."""
         if self.part_form.value is not RunOn.ALL:
-            self._check.request()
+            self._check.defer()
 
     def _preflight(self) -> None:
         """Say what the button will do, or why it can't."""
