@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_cellseg.evaluation.evaluating import evaluate as evaluate
+    from napari_cellseg.evaluation.results import Report as Report
     from napari_cellseg.models.registry import load_model as load_model
     from napari_cellseg.pipeline import Segmentation as Segmentation
     from napari_cellseg.pipeline import segment as segment
@@ -12,12 +14,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Report": "napari_cellseg.evaluation.results",
     "Segmentation": "napari_cellseg.pipeline",
+    "evaluate": "napari_cellseg.evaluation.evaluating",
     "load_model": "napari_cellseg.models.registry",
     "segment": "napari_cellseg.pipeline",
     "segmenting": "napari_cellseg.pipeline",
 }
-__all__ = ["Segmentation", "__version__", "load_model", "segment", "segmenting"]
+__all__ = ["Report", "Segmentation", "__version__", "evaluate", "load_model", "segment", "segmenting"]
 
 
 def __getattr__(name: str) -> Any:

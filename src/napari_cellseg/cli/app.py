@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 import napari_cellseg
-from napari_cellseg.cli import models
+from napari_cellseg.cli import evaluate, models
 from napari_cellseg.cli.terminal import FAILURE, ProgressView, guarded, print_error, run_job
 from napari_cellseg.errors import OptionError
 from napari_cellseg.events import Progress
@@ -152,6 +152,9 @@ def _line(result: "FileResult") -> str:
     if result.status == "skipped":
         return f"{result.path}: already done, {result.objects:,} objects, {result.labels}"
     return f"{result.path}: {result.objects:,} objects in {result.seconds:.1f} s, {result.labels}"
+
+
+app.command()(evaluate.evaluate)
 
 
 @app.command()
