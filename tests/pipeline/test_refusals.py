@@ -7,7 +7,7 @@ import zarr
 
 from napari_cellseg.errors import AxesError, CellSegWarning, ModelError, OptionError
 from napari_cellseg.images.planes import open_planes
-from napari_cellseg.pipeline import segment
+from napari_cellseg.pipeline import preflight, segment
 
 
 @pytest.fixture
@@ -89,3 +89,17 @@ def test_colours_that_are_not_uint8_are_asked_about():
     with pytest.warns(CellSegWarning, match="axes='YXS'"):
         assert len(open_planes(colours)) == 30
     assert open_planes(colours, axes="YXS").is_rgb
+
+
+@pytest.mark.parametrize("region", [5, "x", (1, 2), (slice("a", "b"), slice(0, 5)), (slice(0, 5),)])
+def test_regions_that_are_none(image, oracle, region):
+    with pytest.raises(OptionError, match="region must be"):
+        segment(image, oracle, region=region)
+
+
+def test_preflight_says_what_a_run_would_refuse_or_warn_about(image, oracle):
+    raw = image.astype(np.int32)
+    assert "the image itself" in preflight(raw, oracle, out=raw).problems[0]
+    array = da.ones((40, 40), chunks=10)
+    assert "compute_chunk_sizes" in preflight(array[array.sum(axis=1) > 0], oracle).problems[0]
+    assert any("axes='YXS'" in text for text in preflight(np.zeros((30, 40, 3)), oracle).suggestions)

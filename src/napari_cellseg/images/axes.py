@@ -49,6 +49,25 @@ def resolve_axes(shape: Sequence[int], dtype: DTypeLike, axes: str | None = None
     return _check_axes(shape, axes)
 
 
+def colour_doubt(shape: Sequence[int], axes: str) -> str:
+    """What to say where the columns of guessed axes look like colours or channels; else an empty text.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Shape of the image.
+    axes : str
+        Axes that were guessed for it.
+    """
+    if not axes.endswith("YX") or len(shape) < 3 or shape[-1] not in (2, 3, 4) or min(shape[-3:-1]) < 16:
+        return ""
+    return (
+        f"The last dimension of shape {tuple(shape)} is read as columns, because only uint8 images are taken "
+        f"as RGB without asking. If it holds colours, give axes='{axes[1:]}S'; if it holds channels, "
+        f"axes='{axes[1:]}C'."
+    )
+
+
 def _guess_axes(shape: tuple[int, ...], dtype: np.dtype) -> str:
     rgb = dtype == np.uint8 and len(shape) >= 3 and shape[-1] in (3, 4)
     outer = len(shape) - (3 if rgb else 2)

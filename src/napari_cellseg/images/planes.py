@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cellseg.errors import CellSegWarning, ImageError
-from napari_cellseg.images.axes import resolve_axes
+from napari_cellseg.images.axes import colour_doubt, resolve_axes
 from napari_cellseg.images.channels import Channel, ChannelChoice, choose_channels
 
 BAND_BYTES = 2**26
@@ -228,14 +228,9 @@ def open_planes(image: Any, *, axes: str | None = None, channel: Channel = None)
     if 0 in array.shape:
         raise ImageError(f"The image has no pixels: its shape is {tuple(array.shape)}.")
     letters = resolve_axes(array.shape, dtype, axes)
-    if axes is None and "S" not in letters and letters[-2:] == "YX" and _looks_like_colour(array.shape):
-        warnings.warn(
-            f"The last dimension of shape {tuple(array.shape)} is read as columns, because only uint8 images "
-            f"are taken as RGB without asking. If it holds colours, give axes='{letters[1:]}S'; if it holds "
-            f"channels, axes='{letters[1:]}C'.",
-            CellSegWarning,
-            stacklevel=2,
-        )
+    doubt = colour_doubt(array.shape, letters) if axes is None else ""
+    if doubt:
+        warnings.warn(doubt, CellSegWarning, stacklevel=2)
     sizes = dict(zip(letters, array.shape, strict=True))
     return Planes(array, letters, choose_channels(letters, sizes, channel))
 
@@ -258,10 +253,6 @@ def _full_resolution(image: Any) -> Any:
         return np.asarray(image)
     except (ValueError, TypeError) as error:
         raise ImageError(f"An image must be an array, not {type(image).__name__}: {error}.") from error
-
-
-def _looks_like_colour(shape: Sequence[int]) -> bool:
-    return len(shape) > 2 and shape[-1] in (2, 3, 4) and min(shape[-3:-1]) >= 16
 
 
 def _is_array(image: Any) -> bool:

@@ -154,7 +154,7 @@ def resolve_region(options: Options, planes: Planes) -> Window:
     region = options.region
     if region is None:
         return slice(0, planes.shape[0]), slice(0, planes.shape[1])
-    if len(region) != 2 or not all(isinstance(r, slice) for r in region):
+    if not isinstance(region, tuple | list) or len(region) != 2 or not all(map(_is_span, region)):
         raise OptionError(f"region must be two slices, rows and columns, not {region!r}.")
     spans = []
     for span, size in zip(region, planes.shape, strict=True):
@@ -167,6 +167,10 @@ def resolve_region(options: Options, planes: Planes) -> Window:
                 f"{planes.shape[1]}, not rows {region[0]} and columns {region[1]}."
             )
     return spans[0], spans[1]
+
+
+def _is_span(span: Any) -> bool:
+    return isinstance(span, slice) and all(b is None or _is_number(b) for b in (span.start, span.stop))
 
 
 def resolve_planes(options: Options, planes: Planes) -> list[int]:

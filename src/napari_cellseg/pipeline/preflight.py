@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from napari_cellseg.errors import CellSegError
-from napari_cellseg.images.axes import resolve_axes
+from napari_cellseg.images.axes import colour_doubt, resolve_axes
 from napari_cellseg.images.channels import Channel
 from napari_cellseg.images.planes import Planes, open_planes
 from napari_cellseg.images.resampling import scaled_shape
@@ -94,7 +94,7 @@ def preflight(
     card = check.attempt(lambda: model.card if hasattr(model, "card") else find_model(model).card)
     running = check.attempt(lambda: getattr(model, "device", None) or resolve_device(device).name)
     if opened is not None:
-        check.image(opened, out)
+        check.image(opened, image, out)
     if opened is not None and card is not None:
         check.work(opened, card, running or "cpu")
     return Preflight(
@@ -125,7 +125,7 @@ class _Check:
 
     def open(self, image: Any, axes: str | None, channel: Channel) -> Planes:
         """Open the image; where no channel is chosen, say which one is used instead of warning."""
-        shape, dtype = image_shape(image), _dtype(image)
+        shape, dtype = np.shape(_first(image)), _dtype(image)
         letters = resolve_axes(shape, dtype, axes)
         channels = shape[letters.index("C")] if "C" in letters else 1
         if channel is None and channels > 1:
@@ -133,11 +133,13 @@ class _Check:
                 f"The image has {channels} channels; the first is used. Choose the right one."
             )
             channel = 0
-        return open_planes(image, axes=axes, channel=channel)
+        if axes is None:
+            self.suggestions.extend(filter(None, [colour_doubt(shape, letters)]))
+        return open_planes(image, axes=letters, channel=channel)
 
-    def image(self, planes: Planes, out: Any) -> None:
+    def image(self, planes: Planes, image: Any, out: Any) -> None:
         """Describe the image, and check what concerns it alone."""
-        self.attempt(lambda: check_labels(out, planes.labels_shape))
+        self.attempt(lambda: check_labels(out, planes.labels_shape, image))
         linked = self.attempt(lambda: check_link(self.options, planes))
         chosen = self.attempt(lambda: resolve_planes(self.options, planes))
         region = self.attempt(lambda: resolve_region(self.options, planes))
