@@ -276,3 +276,31 @@ def test_data_that_somebody_else_replaced_have_no_undo(filtered: Make, lazy: boo
     assert slider.closed
     slider.layer.undo()
     assert not np.asarray(slider.layer.data).any()
+
+
+def test_a_huge_label_makes_no_huge_table(filtered: Make) -> None:
+    slider = filtered(CONFIDENCE)
+    slider.layer.features = slider.layer.features.assign(area=[0, 64, 64, 64, 64])
+    slider.layer.data_setitem((np.array([38]), np.array([38])), 5_000_000)
+    features = slider.layer.features
+    assert features["index"].tolist() == [0, 1, 2, 3, 4, 5_000_000]
+    assert features["area"].iloc[:5].tolist() == [0, 64, 64, 64, 64]
+    slider.commit(0.75)
+    assert slider.layer.features["status"].astype(str).tolist()[-1] == "added"
+    assert shown(slider) == {1, 2, 5_000_000}
+    press(slider)
+    press(slider)
+    assert slider.layer.features["index"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_an_undone_use_of_a_reserved_id_is_counted_when_it_comes_back(filtered: Make) -> None:
+    slider = filtered(CONFIDENCE)
+    slider.layer.data_setitem((np.array([38]), np.array([38])), 5)
+    press(slider)
+    slider.commit(0.42)
+    assert 5 in shown(slider)
+    assert result_line(slider, 1600).startswith("5 cells")
+    slider.layer.features.loc[5, "status"] = "accepted"
+    slider.commit(0.9)
+    assert status(slider, 5) == "accepted"
+    assert 5 in shown(slider)

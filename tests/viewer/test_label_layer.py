@@ -78,7 +78,9 @@ def test_replaced_data_have_no_history() -> None:
 
 
 def test_rows_follow_the_ids() -> None:
-    rows = rows_by_id(pd.DataFrame({"index": [2, 4], "confidence": [0.5, 0.6], "class": ["a", "b"]}), 6)
+    rows = rows_by_id(
+        pd.DataFrame({"index": [2, 4], "confidence": [0.5, 0.6], "class": ["a", "b"]}), np.arange(6)
+    )
     assert rows["index"].tolist() == list(range(6))
     assert rows["class"].tolist() == ["", "", "a", "", "b", ""]
     assert rows["status"].astype(str).tolist() == ["", "", "predicted", "", "predicted", ""]

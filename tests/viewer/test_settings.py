@@ -36,6 +36,8 @@ def test_first_session() -> None:
         '{"run_on": "moon"}',
         '{"confidence": 7}',
         '{"size": -1}',
+        '{"confidence": "0.5"}',
+        '{"size": "12"}',
         '{"model": 3}',
         '{"size_by": "ells"}',
     ],

@@ -14,8 +14,9 @@ from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEd
 
 from napari_cellseg.errors import DeviceError
 from napari_cellseg.events import Progress
+from napari_cellseg.viewer.choices import SegmentChoices
 from napari_cellseg.viewer.run_on import RunOn
-from napari_cellseg.viewer.settings import load_choices, settings_file
+from napari_cellseg.viewer.settings import load_choices, save_choices, settings_file
 from napari_cellseg.widgets.segment_dock import SegmentDock
 
 from .conftest import TIMEOUT
@@ -293,6 +294,15 @@ def test_broken_settings_are_said(qtbot, viewer: ViewerModel) -> None:
     dock = SegmentDock(viewer)
     qtbot.addWidget(dock)
     assert "could not be read" in dock.panel.notes.text()
+    dock.shut_down()
+
+
+def test_a_model_that_is_gone_is_said(qtbot, viewer: ViewerModel) -> None:
+    save_choices(SegmentChoices(model="/gone/cells.onnx"))
+    dock = SegmentDock(viewer)
+    qtbot.addWidget(dock)
+    assert "/gone/cells.onnx" in dock.panel.notes.text()
+    assert dock.panel.choices().model == "nuclei"
     dock.shut_down()
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_cellseg.viewer.coalesced import FEATURES_INTERVAL, Coalesced, Later
 from napari_cellseg.viewer.detected import DetectedObjects, as_planes
-from napari_cellseg.viewer.feature_rows import rows_by_id, statuses
+from napari_cellseg.viewer.feature_rows import rows_by_id, statuses, too_sparse
 from napari_cellseg.viewer.label_layer import METADATA_KEY, LabelGeometry, empty_history
 from napari_cellseg.viewer.painted import painted_ids
 from napari_cellseg.viewer.refilter import Refilter, Step
@@ -260,6 +260,7 @@ class ConfidenceFilter:
             present = np.unique(plane[np.isin(plane, unseen)])
             unseen = [label for label in unseen if label not in present]
         self._erased.update(unseen)
+        self._erased.intersection_update(self._person)
 
     def _keep_id_free(self, label: int) -> tuple[int, int, int] | None:
         """Where a person paints with the id reserved for a hidden object, that object gets another one."""
@@ -296,23 +297,29 @@ class ConfidenceFilter:
             return
         self._find_erased()
         refilter = self._refilter
-        in_use = [0, self.objects.kept, *self._person]
-        in_use.append(int(refilter.ids[refilter.shown].max(initial=0)))
-        detected = self.objects.features.assign(index=refilter.ids)
-        rows = rows_by_id(detected, max(in_use) + 1)
-        status = np.full(max(max(in_use), int(refilter.ids.max(initial=0))) + 1, "", object)
-        status[refilter.ids] = np.where(refilter.shown, "predicted", "filtered")
-        for label, word in self._person.items():
-            status[label] = "" if label in self._erased else word
-        rows["status"] = statuses(status[: len(rows)])
-        others = self.layer.features.reindex(range(len(rows)))
-        for column in others.columns.difference(rows.columns):
-            rows[column] = others[column]
+        labels = self._row_labels()
+        rows = rows_by_id(self.objects.features.assign(index=refilter.ids), labels)
+        words = dict(zip(refilter.ids.tolist(), refilter.shown.tolist(), strict=True))
+        status = {label: "predicted" if shown else "filtered" for label, shown in words.items()}
+        status |= {i: "" if i in self._erased else word for i, word in self._person.items()}
+        rows["status"] = statuses([status.get(label, "") for label in labels.tolist()])
+        features = self.layer.features
+        if "index" in features:
+            others = features.drop_duplicates("index").set_index("index").reindex(labels)
+            for column in others.columns.difference(rows.columns):
+                rows[column] = others[column].to_numpy()
         self.layer.features = rows
         count = len(self.shown_confidence) + self.added
         shown = {"confidence": self.threshold, "objects": count}
         record = {**self.layer.metadata.get(METADATA_KEY, {}), "shown": shown}
         self.layer.metadata = {**self.layer.metadata, METADATA_KEY: record}
+
+    def _row_labels(self) -> NDArray[np.int64]:
+        """Labels with a row: all up to the largest in use, or only those in use where gaps prevail."""
+        ids = self._refilter.ids
+        in_use = np.union1d(ids[self._refilter.shown], [0, *range(1, self.objects.kept + 1), *self._person])
+        largest = int(in_use[-1])
+        return in_use.astype(np.int64) if too_sparse(largest, len(in_use)) else np.arange(largest + 1)
 
     def _redraw(self) -> None:
         if not self.closed:

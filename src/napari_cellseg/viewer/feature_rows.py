@@ -12,15 +12,15 @@ STATUSES = ("", "predicted", "edited", "added", "accepted", "filtered")
 """Whether a person has looked at an object; *filtered* ones lie below the confidence chosen."""
 
 
-def rows_by_id(features: pd.DataFrame, row_count: int) -> pd.DataFrame:
-    """Rows 0 to ``row_count - 1``, ``index`` equal to the row number, row 0 the background.
+def rows_by_id(features: pd.DataFrame, labels: NDArray[np.int64]) -> pd.DataFrame:
+    """A row per label asked for; with all from 0 on, ``index`` is the row number, row 0 the background.
 
     Parameters
     ----------
     features : DataFrame
         A row per label with the column ``index``; any other columns are kept.
-    row_count : int
-        Largest label plus 1, or more.
+    labels : (N,) ndarray of int
+        Labels, rising.
 
     Returns
     -------
@@ -29,16 +29,15 @@ def rows_by_id(features: pd.DataFrame, row_count: int) -> pd.DataFrame:
         empty there, the others are ``predicted``.
     """
     known = features.set_index("index", drop=True)
-    rows = known.reindex(range(row_count))
-    rows.index.name = None
+    rows = known.reindex(labels).reset_index(drop=True)
     if "status" not in rows:
-        present = np.isin(np.arange(row_count), known.index.to_numpy())
+        present = np.isin(labels, known.index.to_numpy())
         rows["status"] = statuses(np.where(present, "predicted", ""))
     else:
         rows["status"] = statuses(rows["status"].astype(object).where(rows["status"].notna(), ""))
     if "class" in rows:
         rows["class"] = rows["class"].astype(object).where(rows["class"].notna(), "").astype(str)
-    rows.insert(0, "index", np.arange(row_count))
+    rows.insert(0, "index", labels)
     first = [c for c in ("index", "confidence", "class", "status") if c in rows]
     return rows[first + [c for c in rows.columns if c not in first]]
 
@@ -86,5 +85,5 @@ def write_rows(layer: Labels, features: pd.DataFrame) -> str:
             f"The largest label is {largest:,} for {len(features):,} objects: selecting cells from the "
             "features table is off until the labels are renumbered."
         )
-    layer.features = rows_by_id(features, largest + 1)
+    layer.features = rows_by_id(features, np.arange(largest + 1))
     return ""

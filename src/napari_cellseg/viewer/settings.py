@@ -80,6 +80,8 @@ def _choices(stored: Any) -> SegmentChoices:
 def _check(choices: SegmentChoices) -> None:
     if not isinstance(choices.model, str) or not isinstance(choices.device, str):
         raise TypeError("model and device must be text")
+    if any(isinstance(number, str | bool) for number in (choices.confidence, choices.size, choices.tile)):
+        raise TypeError("confidence, size and tile must be numbers")
     if choices.confidence is not None and not 0 <= float(choices.confidence) <= 1:
         raise ValueError("confidence must be between 0 and 1")
     if not 0 < float(choices.size) < 1e6 or not isinstance(choices.link_z, bool):

@@ -53,6 +53,8 @@ class SegmentPanel(QWidget):
         choices, problem = load_choices()
         self.show_choices(choices)
         self.part_form.show_image(self.image_form.image)
+        if not problem and self.model_form.model.currentData() != choices.model:
+            problem = f"The model '{choices.model}' of the last session is not there any more."
         self.notes.say(problem)
         self._preflight()
 
