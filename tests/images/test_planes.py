@@ -268,3 +268,15 @@ def test_slides_are_sampled_without_reading_them_whole() -> None:
 def test_a_path_is_not_an_image_and_the_error_says_how_to_read_it(path: str | Path) -> None:
     with pytest.raises(ImageError, match=r"must be an array, not the path 'image\.tif'\..*read_image"):
         open_planes(path)
+
+
+def test_the_mask_of_a_masked_array_is_not_used_and_that_is_said() -> None:
+    image = np.ma.masked_less(np.arange(12.0).reshape(3, 4), 5)
+    with pytest.warns(CellSegWarning, match="mask of a masked array is not used"):
+        planes = open_planes(image)
+    np.testing.assert_array_equal(planes.read(0)[..., 0], image.data)
+
+
+def test_a_channel_of_a_plain_plane_is_refused_without_useless_advice() -> None:
+    with pytest.raises(AxesError, match=r"its axes are 'YX'\. Leave channel out\.$"):
+        open_planes(np.zeros((4, 5)), channel=1)

@@ -78,10 +78,12 @@ def choose_channels(axes: str, sizes: dict[str, int], channel: Channel, stacklev
     samples = min(sizes.get("S", 1), 3) if sizes.get("S", 1) != 2 else 1
     axis = "S" if "S" in sizes and not many else "C"
     if axis not in sizes:
+        named = (
+            f"Name the channel axis with the letter C, for example axes='{axes.replace('Z', 'C', 1)}', or "
+        )
         raise AxesError(
             f"channel={channel!r} was given, but the image has no channel axis: its axes are '{axes}'. "
-            f"Name the channel axis with the letter C, for example axes='{axes.replace('Z', 'C', 1)}', "
-            "or leave channel out."
+            + (f"{named}leave channel out." if "Z" in axes else "Leave channel out.")
         )
     available = sizes["C"] if axis == "C" else samples
     return _choice(axis, available, channel)

@@ -218,6 +218,13 @@ def open_planes(image: Any, *, axes: str | None = None, channel: Channel = None)
             f"An image must be an array, not the path {str(image)!r}. Read it first, for example with "
             "napari_cellseg.images.reading.read_image(path).data, or segment files on the command line."
         )
+    if isinstance(image, np.ma.MaskedArray):
+        warnings.warn(
+            "The mask of a masked array is not used: its pixels are read as they are. Fill them first, for "
+            "example with numpy.ma.filled.",
+            CellSegWarning,
+            stacklevel=2,
+        )
     array = _full_resolution(image)
     dtype = np.dtype(array.dtype)
     if dtype.kind not in "buif":
