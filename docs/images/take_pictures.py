@@ -12,12 +12,16 @@ from pathlib import Path
 import napari
 import numpy as np
 import tifffile
+from napari.layers import Layer
 from PIL import Image
 from qtpy.QtWidgets import QApplication
 
+from napari_cellseg import segment
 from napari_cellseg.images.simulation import simulate_fluorescence
 from napari_cellseg.viewer import samples
+from napari_cellseg.viewer.feature_rows import write_rows
 from napari_cellseg.viewer.run_on import RunOn
+from napari_cellseg.widgets.evaluate_dock import EvaluateDock
 from napari_cellseg.widgets.segment_dock import SegmentDock
 
 HERE = Path(__file__).resolve().parent
@@ -39,12 +43,14 @@ def settle(seconds: float = 0.6) -> None:
     wait(lambda: time.monotonic() > end)
 
 
-def take(viewer: napari.Viewer, name: str, *, still: bool = True) -> None:
-    """Write a picture of the whole window, in 256 colours."""
+def take(viewer: napari.Viewer, name: str, *, still: bool = True, true_colours: bool = False) -> None:
+    """Write a picture of the whole window, in 256 colours unless rare colours matter."""
     if still:
         settle()
     picture = Image.fromarray(np.asarray(viewer.screenshot(canvas_only=False, flash=False))[..., :3])
-    picture.quantize(256, dither=Image.Dither.NONE).save(HERE / f"{name}.png", optimize=True)
+    if not true_colours:
+        picture = picture.quantize(256, dither=Image.Dither.NONE)
+    picture.save(HERE / f"{name}.png", optimize=True)
 
 
 def main() -> None:
@@ -79,7 +85,31 @@ def main() -> None:
     take(viewer, "segment_running", still=False)
     wait(lambda: not panel.job.running)
     many_images(viewer, dock, Path("plate 1"))
+    evaluation(viewer)
     viewer.close()
+
+
+def evaluation(viewer: napari.Viewer) -> None:
+    """The Evaluate dock with the mistakes of the bundled model in a crowded field."""
+    for inner in list(viewer.window.dock_widgets.values()):
+        inner.parent().hide()
+    viewer.layers.clear()
+    sample = simulate_fluorescence(objects=160, seed=5)
+    for data, keywords, kind in samples.simulated_layers(sample, "field"):
+        viewer.add_layer(Layer.create(data, keywords, kind))
+    found = segment(sample.image)
+    placed = {name: getattr(viewer.layers["field"], name) for name in ("scale", "units", "axis_labels")}
+    write_rows(viewer.add_labels(found.labels, name="field cells", **placed), found.features)
+    viewer.reset_view()
+    dock = EvaluateDock(viewer)
+    viewer.window.add_dock_widget(dock, name="CellSeg evaluate", area="right")
+    wait(dock.panel.button.isEnabled)
+    dock.panel.button.click()
+    wait(lambda: not dock.panel.job.running)
+    settle()
+    errors = dock.panel.result.errors
+    errors.table.setCurrentIndex(errors.shown.index(0, 0))
+    take(viewer, "evaluate_result", true_colours=True)
 
 
 def many_images(viewer: napari.Viewer, dock: SegmentDock, folder: Path) -> None:

@@ -166,7 +166,8 @@ def test_menu_commands(make_napari_viewer) -> None:
         path = Path(napari_cellseg.__file__).parent / "napari.yaml"
         PluginManager.instance().register(PluginManifest.from_file(path))
     open_workbench(viewer)
-    assert any("CellSeg segment" in name for name in viewer.window.dock_widgets)
+    for title in ("CellSeg segment", "CellSeg evaluate"):
+        assert any(title in name for name in viewer.window.dock_widgets)
 
 
 def test_open_an_image_with_its_pixel_size(make_napari_viewer, tmp_path: Path) -> None:

@@ -58,6 +58,11 @@ class JobPanel(QWidget):
 
     Signals: `progressed` (Progress), `succeeded` (result), `failed` (error), `cancelled`, `warned` (text) and
     `running_changed` (bool), all in the main thread.
+
+    Parameters
+    ----------
+    step : str
+        What a job finishes before it stops, for the user.
     """
 
     progressed = Signal(object)
@@ -67,8 +72,9 @@ class JobPanel(QWidget):
     warned = Signal(str)
     running_changed = Signal(bool)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, step: str = "tile") -> None:
         super().__init__(parent)
+        self._step = step
         self._worker: GeneratorWorker | None = None
         self._stop = Event()
         self._stage, self._since = "", 0.0
@@ -76,7 +82,7 @@ class JobPanel(QWidget):
         self.bar.setAccessibleName("Progress")
         self.bar.setTextVisible(True)
         self.cancel_button = QPushButton("&Cancel")
-        explain(self.cancel_button, "Cancel", "Stop after the current tile. Objects that are done stay.")
+        explain(self.cancel_button, "Cancel", f"Stop after the current {step}. What is done stays.")
         self.cancel_button.clicked.connect(self.cancel)
         self.line = Sentence("Progress in words")
         row = QHBoxLayout()
@@ -119,7 +125,7 @@ class JobPanel(QWidget):
         """Ask the job to stop; it does between two tiles."""
         if self._worker is not None:
             self.cancel_button.setEnabled(False)
-            self.line.say("Stopping after this tile…")
+            self.line.say(f"Stopping after this {self._step}…")
             self._stop.set()
 
     def close_job(self) -> Callable[[], None]:
