@@ -68,7 +68,7 @@ def main() -> None:
     panel.table_button.click()
     viewer.layers[-1].selected_label = 3
     take(viewer, "segment_result")
-    panel.model_form.confidence.box.setValue(0.9)
+    panel.model_form.confidence.box.setValue(0.96)
     take(viewer, "segment_confidence")
     for name, inner in viewer.window.dock_widgets.items():
         if "Features table" in name:
