@@ -9,7 +9,7 @@ import typer
 
 import napari_cellseg
 from napari_cellseg.cli import evaluate, models
-from napari_cellseg.cli.terminal import FAILURE, ProgressView, guarded, print_error, run_job
+from napari_cellseg.cli.terminal import FAILURE, ProgressView, guarded, one_or_two, print_error, run_job
 from napari_cellseg.errors import OptionError
 from napari_cellseg.events import Progress
 
@@ -235,10 +235,7 @@ def parse_pixel_size(text: str | None) -> float | tuple[float, float] | None:
     """
     if text is None:
         return None
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
+    numbers = one_or_two(text)
     if len(numbers) == 1:
         return numbers[0]
     if len(numbers) == 2:

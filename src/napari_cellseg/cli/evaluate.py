@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_cellseg.cli.terminal import run_job
+from napari_cellseg.cli.terminal import one_or_two, run_job
 from napari_cellseg.errors import ImageError, OptionError
 from napari_cellseg.events import Job, Progress
 from napari_cellseg.outputs import make_folder, replacing
@@ -129,14 +129,10 @@ def parse_spacing(text: str | None) -> tuple[float, float] | None:
     """
     if text is None:
         return None
-    try:
-        y, *rest = (float(part) for part in text.split(","))
-        (x,) = rest or (y,)
-    except ValueError:
-        x = y = math.nan
-    if not (0 < y < math.inf and 0 < x < math.inf):
+    numbers = one_or_two(text)
+    if not numbers or not all(0 < n < math.inf for n in numbers):
         raise OptionError(f"--spacing must be µm per pixel, one number or two (0.5,0.4), not {text!r}.")
-    return y, x
+    return numbers[0], numbers[-1]
 
 
 def evaluating_files(

@@ -249,3 +249,12 @@ def _warnings_in(say: Callable[[str], None], debug: bool = False) -> Iterator[No
 
         warnings.showwarning = show
         yield
+
+
+def one_or_two(text: str) -> tuple[float, ...]:
+    """One number, or two with a comma between them; none where the text is neither."""
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        return ()
+    return numbers if len(numbers) <= 2 else ()

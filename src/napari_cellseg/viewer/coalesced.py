@@ -40,11 +40,6 @@ class Coalesced:
         self._last = -float("inf")
         self._waiting = False
 
-    @property
-    def waiting(self) -> bool:
-        """Whether a request was not done yet."""
-        return self._waiting
-
     def request(self) -> None:
         """Do the action now, or as soon as the interval is over."""
         if self._waiting:
