@@ -19,7 +19,7 @@ from napari_cellseg.models.networks.unet import (
     save_weights,
 )
 from napari_cellseg.training.augmentation import Augmentation
-from napari_cellseg.training.pixel import Recipe, Run, averaged_network, rate_at
+from napari_cellseg.training.pixel import Recipe, Run, averaged_network, map_losses, rate_at
 from napari_cellseg.training.samples import CropSource, Sample
 
 torch.set_num_threads(1)
@@ -76,6 +76,33 @@ def test_the_rate_rises_stays_and_falls() -> None:
     assert rates[30] == 1.0
     assert rates[99] == pytest.approx(0.025)
     assert rates[60:] == sorted(rates[60:], reverse=True)
+
+
+def test_a_restart_raises_the_rate_again() -> None:
+    plan = Recipe(steps=100, rate=1.0, warmup=10, decay=0.4, restarts=(50,))
+    rates = [rate_at(i, 100, plan) for i in range(100)]
+    assert rates[:50] == rates[50:]
+    assert rates[49] == pytest.approx(0.05)
+
+
+def test_crumbs_count_neither_as_foreground_nor_as_background() -> None:
+    targets = torch.zeros(1, 6, 32, 32)
+    targets[0, 0, 4:20, 4:20] = 1
+    targets[0, 5, 4:20, 4:20] = 1
+    maps = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    plain = map_losses(maps, targets)
+    targets[0, 0, 28:30, 28:30] = 1
+    changed = maps.clone()
+    changed[:, :, 28:30, 28:30] = 9
+    assert not torch.allclose(map_losses(changed, plain_targets(targets)), plain)
+    torch.testing.assert_close(map_losses(changed, targets), map_losses(maps, targets))
+
+
+def plain_targets(targets: torch.Tensor) -> torch.Tensor:
+    """The same targets with the crumb as background."""
+    changed = targets.clone()
+    changed[0, 0, 28:30, 28:30] = 0
+    return changed
 
 
 def test_the_export_says_the_same_at_any_size(tmp_path: Path) -> None:

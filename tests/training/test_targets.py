@@ -73,3 +73,12 @@ def test_no_object_gives_zero_targets() -> None:
     targets = pixel_targets(np.zeros((16, 24), np.uint16))
     for values in (targets.foreground, targets.distance, targets.offsets, targets.border, targets.weight):
         assert not values.any()
+
+
+def test_crumbs_have_no_weight() -> None:
+    labels = np.zeros((20, 20), np.int32)
+    labels[2, 2:7] = 1
+    labels[10:16, 10:16] = 2
+    weight = pixel_targets(labels).weight
+    assert not weight[2].any()
+    assert (weight[10:16, 10:16] > 1).all()

@@ -21,6 +21,8 @@ class Augmentation:
     ----------
     diameter_low, diameter_high : float
         The scale is drawn so that an image's median object diameter lands between these, in pixels.
+    own : float
+        Probability that an image nearly keeps its own scale instead.
     scale_low, scale_high : float
         Limits of the scale.
     rotate : float
@@ -32,10 +34,11 @@ class Augmentation:
         Probability of turning a colour image grey, and a grey image into one colour channel mix.
     """
 
-    diameter_low: float = 11.0
-    diameter_high: float = 46.0
-    scale_low: float = 0.45
-    scale_high: float = 2.2
+    diameter_low: float = 10.0
+    diameter_high: float = 56.0
+    own: float = 0.4
+    scale_low: float = 0.4
+    scale_high: float = 2.5
     rotate: float = 0.5
     invert: float = 0.06
     blur: float = 0.2
@@ -50,7 +53,7 @@ def draw_scale(diameter: float, settings: Augmentation, rng: np.random.Generator
     """Scale for an image whose objects have this median diameter in pixels (0 = none)."""
     if diameter <= 0:
         return float(np.exp(rng.uniform(np.log(0.6), np.log(1.8))))
-    if rng.random() < 0.35:
+    if rng.random() < settings.own:
         scale = float(np.exp(rng.normal(0.0, 0.15)))
     else:
         goal = np.exp(rng.uniform(np.log(settings.diameter_low), np.log(settings.diameter_high)))

@@ -45,6 +45,8 @@ class BundledModel:
         Tuned on training images.
     confidence : float
         Default confidence; weaker objects are candidates.
+    restarts : tuple of int
+        Steps at which the schedule of the learning rate starts anew.
     """
 
     sources: tuple[str, ...]
@@ -53,9 +55,24 @@ class BundledModel:
     augmentation: Augmentation = field(default_factory=Augmentation)
     decoding: VoteDecoding = field(default_factory=VoteDecoding)
     confidence: float = 0.5
+    restarts: tuple[int, ...] = ()
 
 
-MODELS = {"nuclei": BundledModel(sources=("dsb2018", "bbbc039", "bitdepth"))}
+MODELS = {
+    "nuclei": BundledModel(sources=("dsb2018", "bbbc039", "bitdepth"), restarts=(6494,)),
+    "phase": BundledModel(
+        sources=("usiigaci",),
+        augmentation=Augmentation(
+            diameter_low=18.0,
+            diameter_high=48.0,
+            own=0.0,
+            scale_low=0.25,
+            scale_high=1.3,
+            invert=0.03,
+            tint=0.0,
+        ),
+    ),
+}
 
 
 def score_file(
@@ -128,7 +145,7 @@ def train_model(name: str, options: argparse.Namespace) -> dict[str, Any]:
     model = MODELS[name]
     samples = read_samples(options.data, model.sources, "train")
     source = CropSource(samples, model.edge, model.augmentation, empty=model.empty, seed=options.seed)
-    recipe = Recipe(seed=options.seed, compile=not options.no_compile)
+    recipe = Recipe(seed=options.seed, compile=not options.no_compile, restarts=model.restarts)
     recipe = replace(recipe, steps=options.steps or recipe.steps)
     run = Run(recipe, source, options.out, resume=options.resume, minutes=options.minutes)
     network = run.average.network

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
+from torch.nn.functional import binary_cross_entropy_with_logits, max_pool2d, smooth_l1_loss
 
 from napari_cellseg.events import Job, Progress
 from napari_cellseg.models.networks.unet import UNet, UNetShape
@@ -25,8 +25,10 @@ class Recipe:
     Attributes
     ----------
     steps : int
-        Optimiser steps. The learning rate rises over `warmup` steps, stays, and falls linearly to 0 over
-        the last `decay` share of the steps.
+        Optimiser steps.
+    restarts : tuple of int
+        Steps at which the schedule of the learning rate starts anew. In each part it rises over `warmup`
+        steps, stays, and falls linearly to 0 over the last `decay` share of the part.
     batch : int
         Crops per step.
     rate, weight_decay, clip : float
@@ -48,6 +50,7 @@ class Recipe:
     """
 
     steps: int = 8000
+    restarts: tuple[int, ...] = ()
     batch: int = 8
     rate: float = 3e-3
     weight_decay: float = 0.02
@@ -95,12 +98,16 @@ def map_losses(maps: Tensor, targets: Tensor) -> Tensor:
     maps : (N, 4, H, W) Tensor
         Output of `UNet`, the foreground as logits.
     targets : (N, 6, H, W) Tensor
-        From `stack_targets`: foreground, distance, offset y and x, border, weight.
+        From `stack_targets`: foreground, distance, offset y and x, border, weight. Foreground of weight 0
+        does not count; where small objects are, and two pixels around them, the foreground counts more.
     """
     foreground, border, weight = targets[:, :1], targets[:, 4:5], targets[:, 5:]
-    emphasis = 1 + 3 * border + torch.relu(weight - 1)
+    small = max_pool2d(torch.relu(weight - 1), 5, stride=1, padding=2)
+    seen = 1 - foreground * (weight <= 0).float()
+    emphasis = seen * (1 + 3 * border + small)
     cross = binary_cross_entropy_with_logits(maps[:, :1], foreground, weight=emphasis)
-    probability = torch.sigmoid(maps[:, :1])
+    probability = torch.sigmoid(maps[:, :1]) * seen
+    foreground = foreground * seen
     overlap = (probability * foreground).sum((1, 2, 3))
     dice = 1 - (2 * overlap + 50) / (probability.sum((1, 2, 3)) + foreground.sum((1, 2, 3)) + 50)
     distance = _inside_loss(maps[:, 1:2], targets[:, 1:2], weight)
@@ -124,6 +131,9 @@ def stack_targets(targets: list[Targets]) -> Tensor:
 
 def rate_at(step: int, steps: int, recipe: Recipe) -> float:
     """Learning rate of a step (counted from 0) of a run of so many steps."""
+    bounds = [0, *recipe.restarts, steps]
+    first = max(b for b in bounds[:-1] if b <= step)
+    step, steps = step - first, min([b for b in bounds if b > step], default=steps) - first
     rising = min(1.0, (step + 1) / max(1, recipe.warmup))
     falling = min(1.0, (steps - step) / max(1.0, recipe.decay * steps))
     return recipe.rate * rising * max(falling, 0.0)

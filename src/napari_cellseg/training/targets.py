@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 OFFSET_UNIT = 16.0
 """Offsets are in units of this many pixels."""
 
+SMALLEST = 6
+"""Pieces with fewer pixels are neither objects nor background: scaling down leaves such crumbs."""
+
 Labels = NDArray[np.int32]
 Map = NDArray[np.float32]
 
@@ -28,7 +31,8 @@ class Targets:
     border : (H, W) ndarray of float32
         1 where two objects lie within two pixels: there the foreground counts more.
     weight : (H, W) ndarray of float32
-        Weight of the pixel in the loss of distance and offsets: small objects' pixels count more, 0 outside.
+        Weight of the pixel in the loss of distance and offsets: small objects' pixels count more, 0 outside
+        and in pieces of fewer than `SMALLEST` pixels, which are to be ignored.
     """
 
     foreground: Map
@@ -160,7 +164,8 @@ def _fill(pieces, distance, centres, areas, peaks):  # type: ignore[no-untyped-d
             normalised[y, x] = distance[y, x] / peaks[p]
             offsets[0, y, x] = (centres[p, 0] - y) / OFFSET_UNIT
             offsets[1, y, x] = (centres[p, 1] - x) / OFFSET_UNIT
-            weight[y, x] = min(3.0, max(0.4, 20.0 / np.sqrt(areas[p])))
+            if areas[p] >= SMALLEST:
+                weight[y, x] = min(5.0, max(0.4, 20.0 / np.sqrt(areas[p])))
     return foreground, normalised, offsets, weight
 
 
