@@ -13,6 +13,10 @@ class AxesError(ImageError):
     """Axes that do not fit the image, or a channel that it does not have."""
 
 
+class LabelsError(CellSegError, ValueError):
+    """Labels that cannot be edited: read-only, lazy, changed meanwhile, or too few ids in their dtype."""
+
+
 class ModelError(CellSegError, ValueError):
     """A model that is unknown, corrupt, or does not fit its card."""
 
@@ -41,6 +45,10 @@ class OptionError(CellSegError, ValueError):
 
 class OutputError(CellSegError, OSError):
     """A result that cannot be written: no permission, a full disk, an existing file."""
+
+
+class JournalError(CellSegError, OSError):
+    """A journal of edits that cannot be written or read, or that is not for these labels."""
 
 
 class CellSegWarning(UserWarning):
