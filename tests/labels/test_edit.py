@@ -13,21 +13,10 @@ from napari_cellseg.labels.blocks import block_windows, label_runs
 from napari_cellseg.labels.edit import apply_edit, edit_of_pixels, edit_of_strokes, edit_of_window
 from napari_cellseg.labels.index import ObjectIndex
 
+from .conftest import assert_exact
+
 shapes = array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=9)
 label_arrays = shapes.flatmap(lambda shape: arrays(np.int32, shape, elements=st.integers(0, 5)))
-
-
-def assert_exact(index, labels):
-    """The index says what counting the array says."""
-    labels = np.asarray(labels)
-    ids = [int(i) for i in np.unique(labels) if i]
-    assert index.labels().tolist() == ids
-    assert len(index) == len(ids)
-    assert index.largest == max(ids, default=0)
-    for i in ids:
-        where = np.nonzero(labels == i)
-        assert index.area(i) == len(where[0])
-        assert index.boxes(i) == tuple(slice(w.min(), w.max() + 1) for w in where)
 
 
 def whole(labels):
