@@ -8,9 +8,12 @@ from napari_cellseg.statistics.calibration import reliability
 from napari_cellseg.training.calibration import (
     Candidates,
     best_threshold,
+    calibration_error,
     collect_candidates,
     cross_validate,
     fit_confidence,
+    labels_at,
+    leave_sets_out,
     predict_confidence,
 )
 from napari_cellseg.training.samples import Sample
@@ -23,7 +26,8 @@ def drawn(count: int = 6000) -> Candidates:
     rng = np.random.default_rng(0)
     features = rng.normal(0, 1, (count, 4))
     correct = (rng.random(count) < predict_confidence(features, TRUE)).astype(float)
-    return Candidates(features, correct, rng.integers(0, 30, count), np.ones(count), 50)
+    images = rng.integers(0, 30, count)
+    return Candidates(features, correct, images, np.where(images < 10, "a", "b"), 50)
 
 
 def test_the_fit_finds_the_coefficients() -> None:
@@ -35,6 +39,28 @@ def test_cross_validated_confidence_is_calibrated() -> None:
     confidence = cross_validate(candidates)
     assert reliability(confidence, candidates.correct, 15).ece < 0.03
     assert reliability(np.sqrt(confidence), candidates.correct, 15).ece > 0.08
+
+
+def test_a_set_left_out_is_calibrated_where_it_is_like_the_others() -> None:
+    candidates = drawn()
+    confidence = leave_sets_out(candidates)
+    found, by_chance = calibration_error(confidence, candidates.correct)
+    assert found < 0.03
+    assert 0.005 < by_chance < 0.03
+    other = candidates.sets == "b"
+    candidates.correct[other] = 1 - candidates.correct[other]
+    spoilt = leave_sets_out(candidates)
+    assert calibration_error(spoilt, candidates.correct)[0] > 0.05
+
+
+def test_labels_at_another_scale_keep_their_place() -> None:
+    labels = np.zeros((40, 60), np.int32)
+    labels[10:20, 30:50] = 3
+    half = labels_at(labels, (20, 30))
+    assert half.shape == (20, 30)
+    assert (half[5:10, 15:25] == 3).all()
+    assert half.sum() == 3 * 50
+    assert labels_at(labels, (40, 60)) is labels
 
 
 def test_the_best_threshold_beats_its_neighbours() -> None:

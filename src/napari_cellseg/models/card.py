@@ -100,6 +100,11 @@ class ModelCard(_Described):
     default_diameter: Positive | Literal["auto"] | None = Field(
         None, description="Object diameter assumed when none is given; none keeps the image as it is."
     )
+    own_scale: tuple[Positive, Positive] | None = Field(
+        None,
+        description="Images whose objects measure between these, in image pixels, keep their own scale; "
+        "others are scaled to the best diameter. None scales every image whose diameter is known.",
+    )
     pixel_size: Positive | None = Field(None, description="Pixel size of the training images, in µm.")
     tile: int = Field(gt=0, description="Edge of a tile, in pixels at network scale.")
     tile_multiple: int = Field(1, ge=1, description="The edges of a tile must be multiples of this.")
@@ -136,6 +141,8 @@ class ModelCard(_Described):
             raise ValueError("confidence_floor must not be above confidence")
         if self.diameter_range[0] > self.diameter_range[1]:
             raise ValueError("diameter_range must be (smallest, largest)")
+        if self.own_scale is not None and self.own_scale[0] > self.own_scale[1]:
+            raise ValueError("own_scale must be (smallest, largest)")
         if self.tile % self.tile_multiple:
             raise ValueError(f"tile must be a multiple of {self.tile_multiple}")
         if self.overlap >= self.tile:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from numbers import Integral
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def has_oblong_pixels(options: Options) -> bool:
     sizes = options.pixel_size
     if hasattr(sizes, "y") and hasattr(sizes, "x"):
         sizes = (sizes.y, sizes.x)
-    if not isinstance(sizes, list | tuple) or len(sizes) != 2 or not all(_is_number(s) for s in sizes):
+    if not isinstance(sizes, list | tuple) or len(sizes) != 2 or not all(is_number(s) for s in sizes):
         return False
     return bool(max(sizes) > 1.1 * min(sizes))
 
@@ -99,9 +99,19 @@ def resolve_confidence(options: Options, card: ModelCard) -> float:
         Where it is not between 0 and 1.
     """
     value = card.confidence if options.confidence is None else options.confidence
-    if not _is_number(value) or not 0 <= value <= 1:
+    if not is_number(value) or not 0 <= value <= 1:
         raise OptionError(f"confidence must be between 0 and 1, not {value!r}.")
     return float(value)
+
+
+def scale_for(diameter: float, card: ModelCard) -> float:
+    """Network pixels per image pixel for objects of a diameter in image pixels.
+
+    Resampling costs sharpness, so an image whose objects the network knows well keeps its own scale.
+    """
+    if card.own_scale is not None and card.own_scale[0] <= diameter <= card.own_scale[1]:
+        return 1.0
+    return card.diameter / diameter
 
 
 def resolve_scale(options: Options, card: ModelCard) -> float | Literal["auto"]:
@@ -124,12 +134,13 @@ def resolve_scale(options: Options, card: ModelCard) -> float | Literal["auto"]:
         if diameter != "auto":
             raise OptionError(f"diameter must be a number of pixels, 'auto' or None, not {diameter!r}.")
         return "auto"
-    if not _is_number(diameter) or diameter <= 0:
+    if not is_number(diameter) or diameter <= 0:
         raise OptionError(f"diameter must be a number of pixels above 0, not {diameter!r}.")
-    return _checked(card.diameter / diameter, f"diameter {diameter:g} px")
+    return _checked(scale_for(diameter, card), f"diameter {diameter:g} px")
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value is one finite number."""
     return isinstance(value, int | float | np.integer | np.floating) and isfinite(value)
 
 
@@ -170,7 +181,7 @@ def resolve_region(options: Options, planes: Planes) -> Window:
 
 
 def _is_span(span: Any) -> bool:
-    return isinstance(span, slice) and all(b is None or _is_number(b) for b in (span.start, span.stop))
+    return isinstance(span, slice) and all(b is None or is_number(b) for b in (span.start, span.stop))
 
 
 def resolve_planes(options: Options, planes: Planes) -> list[int]:

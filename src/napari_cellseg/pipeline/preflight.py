@@ -21,6 +21,7 @@ from napari_cellseg.pipeline.options import (
     Options,
     check_link,
     has_oblong_pixels,
+    is_number,
     resolve_confidence,
     resolve_planes,
     resolve_region,
@@ -192,8 +193,10 @@ class _Check:
             self.sentences.append("The size of the objects is estimated first.")
             return
         low, high = (d / scale for d in card.diameter_range)
+        given = self.options.diameter
+        looked_for = given if is_number(given) else card.diameter / scale
         self.sentences.append(
-            f"Objects of about {card.diameter / scale:.0f} pixels in diameter are looked for "
+            f"Objects of about {looked_for:.0f} pixels in diameter are looked for "
             f"(anything from {low:.0f} to {high:.0f})."
         )
 

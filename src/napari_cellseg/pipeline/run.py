@@ -20,10 +20,12 @@ from napari_cellseg.pipeline.options import (
     SCALE_LIMITS,
     Options,
     check_link,
+    is_number,
     resolve_confidence,
     resolve_planes,
     resolve_region,
     resolve_scale,
+    scale_for,
 )
 from napari_cellseg.pipeline.outputs import open_labels
 from napari_cellseg.pipeline.report import Report, intensity_records
@@ -57,6 +59,7 @@ class Run:
         self.confidence = resolve_confidence(options, card)
         self.requested_scale = resolve_scale(options, card)
         self.scale = 1.0
+        self.diameter: float | None = options.diameter if is_number(options.diameter) else None
         self.tiling = choose_tiling(card, options.tile, model.device)
         self.report = Report()
         self._contrasts: dict[tuple[int, ...], float] = {}
@@ -79,10 +82,15 @@ class Run:
             len(features),
             candidates,
             self.confidence,
-            self.model.card.diameter / self.scale,
+            self.looked_for,
         )
         provenance = self._provenance(given, len(features), len(candidates))
         return Segmentation(target.array, features, candidates, provenance)
+
+    @property
+    def looked_for(self) -> float:
+        """Diameter of the objects, image pixels: given, measured, or what the network knows best."""
+        return self.diameter or self.model.card.diameter / self.scale
 
     def _view(self, plane: int) -> PlaneView | None:
         """The plane as the network sees it; None where there is nothing to see."""
@@ -123,13 +131,15 @@ class Run:
                 self._to_cpu(error)
                 diameter = yield from estimate_diameter(self.model, view)
         if diameter is None:
-            self.report.warn(
-                f"The size of the objects could not be estimated, none was found; it was taken to be "
-                f"{self.model.card.diameter:.0f} px. Give the object diameter."
-            )
+            if self.options.diameter == "auto":
+                self.report.warn(
+                    f"The size of the objects could not be estimated, none was found; it was taken to be "
+                    f"{self.model.card.diameter:.0f} px. Give the object diameter."
+                )
             return
         low, high = SCALE_LIMITS
-        self.scale = min(high, max(low, self.model.card.diameter / round(diameter, 1)))
+        self.diameter = round(diameter, 1)
+        self.scale = min(high, max(low, scale_for(self.diameter, self.model.card)))
 
     def _expect(self, planes_left: int) -> None:
         """Work out how many tiles there are in all."""
@@ -237,7 +247,7 @@ class Run:
                 "confidence": self.confidence,
                 "floor": card.confidence_floor,
                 "scale": self.scale,
-                "diameter": card.diameter / self.scale,
+                "diameter": self.looked_for,
                 "tile": list(shape),
                 "overlap": self.tiling.overlap,
                 "planes": sorted(self.chosen),

@@ -2,7 +2,8 @@
 
 ``python -m napari_cellseg.training.bundled nuclei --data FOLDER --out FOLDER`` trains, writes
 ``nuclei.onnx``, ``nuclei.safetensors`` and ``nuclei_scores.json``; ``--evaluate FILE.onnx`` only scores a
-file, with ONNX Runtime and without PyTorch, and ``--calibrate FILE.onnx`` fits its confidence.
+file at the images' own scale, with ONNX Runtime and without PyTorch. ``--release FOLDER`` calibrates and
+scores the model in a folder as users run it, and writes its card, numbers and pictures.
 """
 
 import argparse
@@ -15,16 +16,9 @@ from typing import Any
 
 from napari_cellseg.instances.decoding import VoteDecoding
 from napari_cellseg.models.networks.session import open_maps
-from napari_cellseg.statistics.calibration import reliability
 from napari_cellseg.training.augmentation import Augmentation
-from napari_cellseg.training.calibration import (
-    best_threshold,
-    collect_candidates,
-    cross_validate,
-    fit_confidence,
-)
 from napari_cellseg.training.samples import CropSource, read_samples
-from napari_cellseg.training.scoring import Predict, pool_scores, predict_maps, score_samples
+from napari_cellseg.training.scoring import Predict, pool_scores, score_samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,36 +90,27 @@ def score_file(
     return _scores(open_maps(onnx, threads), data, model, part)
 
 
-def calibrate_file(onnx: Path, data: Path, model: BundledModel, threads: int = 0) -> dict[str, Any]:
-    """Confidence coefficients of an ONNX file, fitted on validation images, and how well they hold.
+def release_folder(name: str, folder: Path, data: Path, out: Path) -> dict[str, Any]:
+    """Calibrate and score the network of a folder, write its card there, and pictures elsewhere.
 
     Parameters
     ----------
-    onnx, data, model, threads
-        As for `score_file`.
-
-    Returns
-    -------
-    dict
-        Coefficients, the threshold of the highest F1, the cross-validated calibration error over 15 bins of
-        equal mass, and those bins.
+    name : str
+        Name of the model; the folder holds ``NAME.onnx`` and a card, ``NAME.json``, whose texts are kept.
+    folder, data, out : Path
+        Where the model is, the labelled images, and where numbers and pictures go.
     """
-    predict = open_maps(onnx, threads)
-    samples = read_samples(data, model.sources, "val")
-    maps = [predict_maps(predict, sample.scaled()) for sample in samples]
-    candidates = collect_candidates(samples, maps, model.decoding)
-    confidence = cross_validate(candidates)
-    curve = reliability(confidence, candidates.correct, 15)
-    threshold, f1 = best_threshold(candidates, confidence)
-    bins = zip(curve.counts, curve.confidence, curve.correct, strict=True)
-    return {
-        "coefficients": [round(v, 4) for v in fit_confidence(candidates)],
-        "candidates": len(confidence),
-        "threshold": round(threshold, 3),
-        "f1": round(f1, 4),
-        "ece": round(curve.ece, 4),
-        "bins": [{"objects": int(n), "confidence": float(c), "precision": float(p)} for n, c, p in bins],
-    }
+    from napari_cellseg.models.card import read_card, write_card
+    from napari_cellseg.training.pictures import write_pictures, write_reliability
+    from napari_cellseg.training.releasing import release
+
+    path = folder / f"{name}.json"
+    samples = read_samples(data, MODELS[name].sources, "val")
+    released = release(read_card(path), folder / f"{name}.onnx", samples)
+    write_card(released.card, path)
+    write_pictures(released.segmented, out / f"{name}_pictures.png")
+    write_reliability(released.calibration, out / f"{name}_reliability.png")
+    return released.as_dict()
 
 
 def _scores(predict: Predict, data: Path, model: BundledModel, part: str) -> dict[str, Any]:
@@ -180,7 +165,9 @@ def _parser() -> argparse.ArgumentParser:
         "--no-compile", action="store_true", help="train without torch.compile (no C++ compiler)"
     )
     parser.add_argument("--evaluate", type=Path, metavar="ONNX", help="only score this file")
-    parser.add_argument("--calibrate", type=Path, metavar="ONNX", help="only fit this file's confidence")
+    parser.add_argument(
+        "--release", type=Path, metavar="FOLDER", help="only fill in the card of the model in this folder"
+    )
     parser.add_argument(
         "--part", choices=("val", "train"), default="val", help="images that --evaluate scores"
     )
@@ -191,13 +178,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    only = options.evaluate or options.calibrate
-    if only is None and options.out is None:
-        parser.error("--out is needed to train")
+    if options.evaluate is None and options.out is None:
+        parser.error("--out is needed, except with --evaluate")
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
-    if options.calibrate is not None:
-        result = calibrate_file(options.calibrate, options.data, MODELS[options.model], options.threads)
+    if options.release is not None:
+        result = release_folder(options.model, options.release, options.data, options.out)
     elif options.evaluate is not None:
         result = score_file(
             options.evaluate, options.data, MODELS[options.model], options.part, options.threads
@@ -207,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = json.dumps(result, indent=2)
     sys.stdout.write(text + "\n")
     if options.out is not None:
-        name = "calibration" if options.calibrate is not None else "scores"
+        name = "release" if options.release is not None else "scores"
         (options.out / f"{options.model}_{name}.json").write_text(text, encoding="utf-8")
 
 

@@ -1,6 +1,6 @@
 """Confidence that means something: logistic regression on what a decoder knows about its objects."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 
 from napari_cellseg.evaluation.matching import match_labels
 from napari_cellseg.instances.decoding import VoteDecoding, decode_with_features
+from napari_cellseg.statistics.calibration import reliability
 from napari_cellseg.training.samples import Sample
 from napari_cellseg.training.scoring import group_name
 
@@ -27,8 +28,8 @@ class Candidates:
         1 where the object matches a true one at IoU >= 0.5, else 0.
     images : (N,) ndarray of int64
         Position of the object's image.
-    weights : (N,) ndarray of float64
-        1 / sqrt(count of the set and kind), so that a large set does not drown the others.
+    sets : (N,) ndarray of str
+        Set and kind of the object's image, from `group_name`.
     missed : int
         True objects without a candidate.
     """
@@ -36,31 +37,68 @@ class Candidates:
     features: Values
     correct: Values
     images: NDArray[np.int64]
-    weights: Values
+    sets: NDArray[np.str_]
     missed: int
+
+    @property
+    def weights(self) -> Values:
+        """1 / sqrt(count of the set and kind), so that a large set does not drown the others, (N,)."""
+        _, inverse, counts = np.unique(self.sets, return_inverse=True, return_counts=True)
+        return np.asarray(1 / np.sqrt(counts)[inverse])
+
+    def take(self, chosen: NDArray[np.bool_]) -> "Candidates":
+        """Some of them."""
+        return Candidates(
+            self.features[chosen], self.correct[chosen], self.images[chosen], self.sets[chosen], self.missed
+        )
 
 
 def collect_candidates(
-    samples: Sequence[Sample], maps: Sequence[NDArray[np.float32]], decoding: VoteDecoding
+    samples: Sequence[Sample],
+    maps: Iterable[NDArray[np.float32]],
+    decoding: VoteDecoding,
 ) -> Candidates:
-    """Every candidate of the samples, whatever its confidence, from the maps of each."""
+    """Every candidate of the samples, whatever its confidence.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        Labelled images.
+    maps : iterable of (K, h, w) ndarray of float32
+        Maps of each, at any scale; the truth is brought to their shape.
+    decoding : VoteDecoding
+        How the maps become objects.
+    """
     every = replace(decoding, min_confidence=0.0)
-    features, correct, images, groups, missed = [], [], [], [], 0
+    features, correct, images, sets, missed = [], [], [], [], 0
     for i, (sample, map_) in enumerate(zip(samples, maps, strict=True)):
         decoded, found = decode_with_features(map_, every)
-        matching = match_labels(decoded.labels, sample.labels, 0.5)
+        matching = match_labels(decoded.labels, labels_at(sample.labels, map_.shape[1:]), 0.5)
         hit = np.zeros(len(found))
         hit[matching.prediction - 1] = 1
         features.append(found)
         correct.append(hit)
         images.append(np.full(len(found), i))
-        groups += [group_name(sample)] * len(found)
+        sets.append(np.full(len(found), group_name(sample)))
         missed += len(matching.false_negatives)
-    _, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    weights = 1 / np.sqrt(counts)[inverse]
     return Candidates(
-        np.concatenate(features), np.concatenate(correct), np.concatenate(images), weights, missed
+        np.concatenate(features),
+        np.concatenate(correct),
+        np.concatenate(images),
+        np.concatenate(sets),
+        missed,
     )
+
+
+def labels_at(labels: NDArray[np.int32], shape: Sequence[int]) -> NDArray[np.int32]:
+    """Labels (H, W) at another shape, each pixel from the nearest."""
+    if labels.shape == tuple(shape):
+        return labels
+    rows, columns = (
+        np.minimum((np.arange(new) + 0.5) * old / new, old - 1).astype(np.intp)
+        for new, old in zip(shape, labels.shape, strict=True)
+    )
+    return np.ascontiguousarray(labels[rows[:, None], columns])
 
 
 def fit_confidence(candidates: Candidates, *, ridge: float = 1e-4) -> tuple[float, ...]:
@@ -92,16 +130,35 @@ def cross_validate(candidates: Candidates, *, folds: int = 5, seed: int = 0) -> 
     fold_of = np.random.default_rng(seed).permutation(np.arange(len(images)) % folds)
     result = np.zeros(len(candidates.correct))
     for fold in range(folds):
-        left_out = np.isin(candidates.images, images[fold_of == fold])
-        rest = Candidates(
-            candidates.features[~left_out],
-            candidates.correct[~left_out],
-            candidates.images[~left_out],
-            candidates.weights[~left_out],
-            candidates.missed,
-        )
-        result[left_out] = predict_confidence(candidates.features[left_out], fit_confidence(rest))
+        _predict_left_out(candidates, np.isin(candidates.images, images[fold_of == fold]), result)
     return result
+
+
+def leave_sets_out(candidates: Candidates) -> Values:
+    """Confidence of each candidate from a fit that saw no image of its set and kind, (N,)."""
+    result = np.zeros(len(candidates.correct))
+    for name in np.unique(candidates.sets):
+        _predict_left_out(candidates, candidates.sets == name, result)
+    return result
+
+
+def _predict_left_out(candidates: Candidates, left_out: NDArray[np.bool_], result: Values) -> None:
+    rest = candidates.take(~left_out)
+    if len(rest.correct):
+        result[left_out] = predict_confidence(candidates.features[left_out], fit_confidence(rest))
+
+
+def calibration_error(
+    confidence: Values, correct: Values, *, bins: int = 15, seed: int = 0
+) -> tuple[float, float]:
+    """Expected calibration error, and what it would be on average with a perfect calibration.
+
+    Few objects give a large error by chance alone: the second number is the mean over 200 draws in which
+    every object is right with exactly its confidence.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [reliability(confidence, rng.random(len(confidence)) < confidence, bins).ece for _ in range(200)]
+    return reliability(confidence, correct, bins).ece, float(np.mean(drawn))
 
 
 def best_threshold(candidates: Candidates, confidence: Values) -> tuple[float, float]:
