@@ -30,11 +30,22 @@ def touched_pieces(mask: Mask, core: Mask) -> Mask:
     return result
 
 
-def spread(markers: NDArray[Any], mask: Mask) -> NDArray[Any]:
-    """Markers grown inside of a mask, step by step, until they meet; 0 where none arrives."""
+def spread(markers: NDArray[Any], mask: Mask, *, straight: bool = False) -> NDArray[Any]:
+    """Markers grown inside of a mask until they meet; 0 where none arrives.
+
+    Parameters
+    ----------
+    markers : ndarray of int
+        0 where there is none.
+    mask : ndarray of bool
+        Where they may grow.
+    straight : bool
+        Grow by straight distance from markers of one pixel; else step by step from all their pixels.
+    """
     from skimage.segmentation import watershed
 
+    flat = np.zeros(mask.shape, np.float32)
     grown: NDArray[Any] = watershed(
-        np.zeros(mask.shape, np.uint8), markers, connectivity=mask.ndim, mask=mask
+        flat, markers, connectivity=mask.ndim, mask=mask, compactness=float(straight)
     )
     return grown
