@@ -32,7 +32,7 @@ class Entry:
     before, after : dict or None
         Rows of the table that changed, as `table_record` gives them; with all labels, `after` is the table.
     review : mapping or None
-        State of the review queue after the step, None where it did not change.
+        What changed of the state of the review queue, None where nothing did.
     is_base : bool
         Whether this is what the work began with.
     """

@@ -168,7 +168,7 @@ class Journal:
             Rows of the table that changed, with the column ``index``; labels that are only in `before` have
             lost their row. With `PackedLabels`, `after` is the whole table.
         review : mapping, optional
-            State of the review queue after the step, where it changed.
+            What changed of the state of the review queue, see `ReviewQueue.change`.
 
         Raises
         ------

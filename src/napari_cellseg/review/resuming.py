@@ -20,6 +20,7 @@ from napari_cellseg.review.journal import SUFFIX, About, Journal, journals_folde
 from napari_cellseg.review.locking import OwnerLock, is_locked, owner_words
 from napari_cellseg.review.packing import PackedLabels
 from napari_cellseg.review.pixel_runs import PixelRuns
+from napari_cellseg.review.queue import merge_states
 from napari_cellseg.review.table_records import RowReplay, table_from_record
 
 
@@ -198,7 +199,7 @@ def restoring(contents: JournalContents) -> Job[Restored]:
             rows = RowReplay(table_from_record(entry.after))
         else:
             rows.apply(entry.before, entry.after)
-        review = entry.review if entry.review is not None else review
+        review = merge_states(review, entry.review)
         if number % 50 == 0:
             yield Progress("Repeating your steps", number, len(steps))
     yield Progress("Repeating your steps", len(steps), len(steps))
