@@ -69,6 +69,17 @@ def test_a_run_resumes_where_it_stopped(tmp_path: Path) -> None:
         assert torch.allclose(a, b, atol=1e-4)
 
 
+def test_a_run_starts_from_trained_weights(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    trained = UNet(TINY)
+    run = Run(recipe(10), crops(), tmp_path, start=trained)
+    for name, value in trained.state_dict().items():
+        assert torch.equal(run.network.state_dict()[name], value)
+        assert torch.equal(run.average.network.state_dict()[name], value)
+    list(run.training())
+    assert not torch.equal(run.network.head.weight, trained.head.weight)
+
+
 def test_the_rate_rises_stays_and_falls() -> None:
     plan = Recipe(steps=100, warmup=10, decay=0.4, rate=1.0)
     rates = [rate_at(i, 100, plan) for i in range(100)]

@@ -123,7 +123,7 @@ def train_model(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Train a bundled model, export it into ``options.out`` and return recipe and scores."""
     import torch
 
-    from napari_cellseg.models.networks.unet import count_parameters, export_onnx, save_weights
+    from napari_cellseg.models.networks.unet import count_parameters, export_onnx, load_weights, save_weights
     from napari_cellseg.training.pixel import Recipe, Run
 
     torch.set_num_threads(options.threads)
@@ -132,7 +132,9 @@ def train_model(name: str, options: argparse.Namespace) -> dict[str, Any]:
     source = CropSource(samples, model.edge, model.augmentation, empty=model.empty, seed=options.seed)
     recipe = Recipe(seed=options.seed, compile=not options.no_compile, restarts=model.restarts)
     recipe = replace(recipe, steps=options.steps or recipe.steps)
-    run = Run(recipe, source, options.out, resume=options.resume, minutes=options.minutes)
+    start = None if options.start is None else load_weights(options.start)
+    recipe = recipe if start is None else replace(recipe, shape=start.shape, restarts=())
+    run = Run(recipe, source, options.out, resume=options.resume, minutes=options.minutes, start=start)
     network = run.average.network
     for progress in run.training():
         sys.stdout.write(f"{progress.done}/{progress.total} {progress.detail}\n")
@@ -160,6 +162,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, help="wall-clock budget; sets the steps from the pace")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", type=Path, metavar="SAFETENSORS", help="train on from these weights")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument(
         "--no-compile", action="store_true", help="train without torch.compile (no C++ compiler)"

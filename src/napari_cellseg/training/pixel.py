@@ -191,6 +191,8 @@ class Run:
     minutes : float, optional
         Wall-clock budget of this call. The number of steps is then estimated from the pace so far, again at
         every report, so that the learning rate reaches 0 as the time ends; the checkpoint tells the steps.
+    start : UNet, optional
+        Trained network to start from, of the recipe's shape; it is copied.
     """
 
     def __init__(
@@ -201,6 +203,7 @@ class Run:
         *,
         resume: bool = False,
         minutes: float | None = None,
+        start: UNet | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
@@ -210,6 +213,8 @@ class Run:
         self.steps = recipe.steps
         self.minutes = minutes
         self.network = UNet(recipe.shape).to(memory_format=torch.channels_last)
+        if start is not None:
+            self.network.load_state_dict(start.state_dict())
         self.average = Average(self.network, recipe.ema)
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         plain = [p for p in self.network.parameters() if p.ndim <= 1]
