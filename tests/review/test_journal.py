@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from napari_cellseg.review.resuming import Restored, find_journals, read_journal
 
 KEY = ImageKey("/images/cells.tif", 10, 20, "0" * 64)
 SHAPE = (40, 50)
+posix = pytest.mark.skipif(sys.platform == "win32", reason="an open file's folder cannot be removed there")
 
 
 class Work:
@@ -150,6 +152,7 @@ def test_a_full_disk_is_said_once_and_nothing_is_lost(work: Work) -> None:
     np.testing.assert_array_equal(restored.labels, work.labels)
 
 
+@posix
 def test_a_vanished_folder_is_written_anew_when_it_can_be(work: Work, tmp_path: Path) -> None:
     folder = work.journal.path.parent
     work.step()
@@ -161,15 +164,44 @@ def test_a_vanished_folder_is_written_anew_when_it_can_be(work: Work, tmp_path: 
     folder.unlink()
     work.step()
     assert not work.journal.trouble
+    assert find_journals(KEY, folder)[0].owner
     restored = work.resumed()
     assert restored.steps == 4
     np.testing.assert_array_equal(restored.labels, work.labels)
 
 
-def test_a_journal_that_cannot_begin_says_so(tmp_path: Path) -> None:
+def test_a_journal_that_cannot_begin_says_so_and_tries_again(tmp_path: Path) -> None:
     (tmp_path / "journals").write_text("in the way")
+    work = Work(tmp_path / "journals")
+    assert "a file is in the way" in work.journal.trouble
+    work.step()
+    with pytest.raises(JournalError, match="not kept on the disk"):
+        work.journal.flush()
+    (tmp_path / "journals").unlink()
+    work.step()
+    assert not work.journal.trouble
+    restored = work.resumed()
+    assert restored.steps == 2
+    np.testing.assert_array_equal(restored.labels, work.labels)
+    work.journal.close()
+
+
+@posix
+def test_closing_says_what_is_not_on_the_disk(work: Work) -> None:
+    folder = work.journal.path.parent
+    shutil.rmtree(folder)
+    folder.write_text("in the way")
     with pytest.raises(JournalError, match="a file is in the way"):
-        Work(tmp_path / "journals")
+        work.step()
+    with pytest.raises(JournalError, match="a file is in the way"):
+        work.journal.close()
+    folder.unlink()
+
+
+def test_what_a_crash_left_of_a_file_being_written_is_no_journal(work: Work) -> None:
+    path = work.journal.path
+    path.with_name(f".{path.stem}.1-2.partial.journal").write_bytes(b"napari")
+    assert [f.path for f in find_journals(KEY, path.parent)] == [path]
 
 
 def test_a_journal_has_one_owner(work: Work) -> None:

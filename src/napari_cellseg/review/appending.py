@@ -22,102 +22,53 @@ class AppendedFile:
     path : Path
         The file.
     pieces : iterable of bytes
-        What it holds; written now unless `exists`.
+        What it is to hold; written by the first `write`.
     exists : bool
         Whether the file holds just these pieces already.
 
     Raises
     ------
     OSError
-        Where they cannot be written. No such object is made then.
+        Where a file that exists cannot be opened.
     """
 
     def __init__(self, path: Path, pieces: Iterable[bytes], *, exists: bool = False) -> None:
         self.path = path
         self._pieces = list(pieces)
         self._written = len(self._pieces) if exists else 0
-        self._size = sum(map(len, self._pieces)) if exists else 0
+        self._total = sum(map(len, self._pieces))
+        self._size = self._total if exists else 0
         self._file: int | None = _open(path) if exists else None
         self._lock = threading.Lock()
         self._unsynced, self._closing = threading.Event(), threading.Event()
         self._sync_error: OSError | None = None
-        self._write_waiting()
         self._syncing = threading.Thread(target=self._sync_until_closed, name="journal", daemon=True)
         self._syncing.start()
 
     @property
     def size(self) -> int:
         """Bytes of all pieces, written or not."""
-        return sum(map(len, self._pieces))
+        return self._total
 
     @property
     def waiting(self) -> int:
         """Pieces that are not in the file yet."""
         return len(self._pieces) - self._written
 
-    def append(self, piece: bytes) -> None:
-        """Add a piece to the end of the file, with those that still wait.
-
-        Raises
-        ------
-        OSError
-            Where the file cannot be written, or an earlier piece could not be flushed to the disk. The piece
-            is kept and goes first the next time.
-        """
+    def keep(self, piece: bytes) -> None:
+        """Add a piece to those that wait to be written."""
         self._pieces.append(piece)
-        self._write_waiting()
+        self._total += len(piece)
 
-    def replace(self, pieces: Iterable[bytes]) -> None:
-        """Put other pieces in the place of all; the old file stays whole until the new one is.
-
-        Raises
-        ------
-        OSError
-            Where they cannot be written; everything is as it was then.
-        """
-        old = self._pieces, self._written
-        self._pieces, self._written = list(pieces), 0
-        try:
-            with self._lock:
-                self._write_anew()
-        except OSError:
-            self._pieces, self._written = old
-            raise
-
-    def sync(self) -> None:
-        """Return when the disk has what was written.
+    def write(self) -> None:
+        """Write the pieces that wait.
 
         Raises
         ------
         OSError
-            Where the disk does not take it.
+            Where the file cannot be written, or earlier pieces could not be flushed to the disk. What is not
+            written is kept and goes first the next time.
         """
-        with self._lock:
-            if self._file is None:
-                return
-            copy = os.dup(self._file)
-        try:
-            os.fsync(copy)
-        finally:
-            os.close(copy)
-
-    def close(self) -> None:
-        """Flush to the disk and let go of the file.
-
-        Raises
-        ------
-        OSError
-            Where the disk does not take it.
-        """
-        self._closing.set()
-        self._unsynced.set()
-        self._syncing.join()
-        try:
-            self.sync()
-        finally:
-            self._forget_file()
-
-    def _write_waiting(self) -> None:
         with self._lock:
             if self._file is None or not self._is_in_place(self._file):
                 self._write_anew()
@@ -136,6 +87,58 @@ class AppendedFile:
             error, self._sync_error = self._sync_error, None
             raise error
 
+    def replace(self, pieces: Iterable[bytes]) -> None:
+        """Put other pieces in the place of all; the old file stays whole until the new one is.
+
+        Raises
+        ------
+        OSError
+            Where they cannot be written; everything is as it was then.
+        """
+        old = self._pieces, self._written, self._total
+        self._pieces, self._written = list(pieces), 0
+        self._total = sum(map(len, self._pieces))
+        try:
+            with self._lock:
+                self._write_anew()
+        except OSError:
+            self._pieces, self._written, self._total = old
+            raise
+
+    def sync(self) -> None:
+        """Return when the disk has what was written; what waits is not.
+
+        Raises
+        ------
+        OSError
+            Where the disk does not take it.
+        """
+        with self._lock:
+            if self._file is None:
+                return
+            copy = os.dup(self._file)
+        try:
+            os.fsync(copy)
+        finally:
+            os.close(copy)
+
+    def close(self) -> None:
+        """Write what waits, flush it to the disk and let go of the file; errors as in `write`."""
+        try:
+            if self._file is not None or self.waiting:
+                self.write()
+                self.sync()
+        finally:
+            self.drop()
+
+    def drop(self) -> None:
+        """Let go of the file as it is."""
+        self._closing.set()
+        self._unsynced.set()
+        self._syncing.join()
+        self._forget_file()
+        self._pieces, self._written = [], 0
+
     def _write_anew(self) -> None:
         """Write every piece to a new file and put it in the place of the old one."""
         self._forget_file()
@@ -145,7 +148,7 @@ class AppendedFile:
             file.flush()
             os.fsync(file.fileno())
         self._file = _open(self.path)
-        self._written, self._size = len(self._pieces), self.size
+        self._written, self._size = len(self._pieces), self._total
 
     def _is_in_place(self, file: int) -> bool:
         """Whether the path still leads to the open file, and it has the size that we left it with."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -75,9 +76,18 @@ class Journal:
     step tries again to write all of it.
 
     Make one with `begin`, or with `resume_journal` after a crash.
+
+    Attributes
+    ----------
+    about : About
+        What it is for.
+    steps : int
+        Steps since its beginning, or since it was compacted.
+    trouble : str
+        Why the last step is in memory only, for the user; empty where it is in the file.
     """
 
-    def __init__(self, about: About, file: AppendedFile, lock: OwnerLock, steps: int = 0) -> None:
+    def __init__(self, about: About, file: AppendedFile, lock: OwnerLock | None, steps: int = 0) -> None:
         self.about = about
         self.steps = steps
         self.trouble = ""
@@ -111,25 +121,21 @@ class Journal:
         folder : Path, optional
             Where to; `journals_folder` unless given.
 
-        Raises
-        ------
-        JournalError
-            Where it cannot be written.
+        Returns
+        -------
+        Journal
+            Where it cannot be written, `trouble` says why, and the first step tries again.
         """
-        folder = folder or journals_folder()
         now = datetime.now().isoformat(timespec="seconds")
         about = About(image, layer, labels.shape, labels.dtype, now)
         base = Entry("begin", labels, after=table_record(features), review=review, is_base=True)
+        path = (folder or journals_folder()) / _file_name(image)
+        journal = cls(about, AppendedFile(path, _first_pieces(about, base)), None)
         try:
-            path = _free_path(make_folder(folder), image)
-            lock = OwnerLock(path.with_suffix(".lock"))
-        except OSError as error:
-            raise _journal_error(folder, error) from error
-        try:
-            return cls(about, AppendedFile(path, _first_pieces(about, base)), lock)
-        except OSError as error:
-            lock.release()
-            raise _journal_error(folder, error) from error
+            journal._write()
+        except JournalError as error:
+            journal.trouble = str(error)
+        return journal
 
     @property
     def path(self) -> Path:
@@ -185,7 +191,8 @@ class Journal:
             review,
         )
         self.steps += 1
-        self._write(framed(self.steps + 1, entry.to_bytes()))
+        self._file.keep(framed(self.steps + 1, entry.to_bytes()))
+        self._write()
 
     def compact(self, labels: PackedLabels, features: pd.DataFrame, review: Json | None = None) -> None:
         """Put the present state in the place of all steps so far; parameters as in `begin`.
@@ -205,6 +212,7 @@ class Journal:
     def flush(self) -> None:
         """Return when the disk has everything; errors as in `append`."""
         try:
+            self._file.write()
             self._file.sync()
         except OSError as error:
             raise _journal_error(self.path.parent, error) from error
@@ -216,7 +224,7 @@ class Journal:
         except OSError as error:
             raise _journal_error(self.path.parent, error) from error
         finally:
-            self._lock.release()
+            self._unlock()
 
     def discard(self) -> None:
         """Remove the journal from the disk, because the work is saved or not wanted.
@@ -226,12 +234,14 @@ class Journal:
         JournalError
             Where it cannot be removed.
         """
-        self.close()
+        self._file.drop()
+        self._unlock()
         remove_journal(self.path)
 
-    def _write(self, piece: bytes) -> None:
+    def _write(self) -> None:
         try:
-            self._file.append(piece)
+            self._keep_locked()
+            self._file.write()
         except OSError as error:
             known, found = self.trouble, _journal_error(self.path.parent, error)
             self.trouble = str(found)
@@ -239,6 +249,17 @@ class Journal:
                 raise found from error
         else:
             self.trouble = ""
+
+    def _keep_locked(self) -> None:
+        if self._lock is None or not self._lock.is_in_place():
+            self._unlock()
+            make_folder(self.path.parent)
+            self._lock = OwnerLock(self.path.with_suffix(".lock"))
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
 
 def remove_journal(path: Path) -> None:
@@ -266,14 +287,10 @@ def _first_pieces(about: About, base: Entry) -> list[bytes]:
     return [MAGIC + framed(0, about.to_bytes()), framed(1, base.to_bytes())]
 
 
-def _free_path(folder: Path, image: ImageKey) -> Path:
+def _file_name(image: ImageKey) -> str:
+    """A name that no other journal has."""
     name = re.sub(r"[^\w-]+", "_", Path(image.path).stem)[:40] or "image"
-    number = 1
-    while True:
-        path = folder / f"{name}-{image.identifier()}-{number}{SUFFIX}"
-        if not path.exists() and not path.with_suffix(".lock").exists():
-            return path
-        number += 1
+    return f"{name}-{image.identifier()}-{secrets.token_hex(4)}{SUFFIX}"
 
 
 def _journal_error(folder: Path, error: OSError) -> JournalError:

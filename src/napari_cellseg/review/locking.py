@@ -11,6 +11,7 @@ from pathlib import Path
 from napari_cellseg.errors import JournalError
 
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+_TAKEN = {errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK}
 _FAR = 2**20
 """Byte that is locked where a locked byte cannot be read by others."""
 
@@ -35,18 +36,21 @@ class OwnerLock:
         self.path = path
         self._file: int | None = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
         try:
-            _lock(self._file)
-        except OSError as error:
-            if error.errno not in _UNSUPPORTED:
-                self.release()
-                raise JournalError(f"This journal is in use {owner_words(path)}.") from error
-        owner = {
-            "process": os.getpid(),
-            "computer": socket.gethostname(),
-            "since": datetime.now().isoformat(" ", "minutes"),
-        }
-        os.ftruncate(self._file, 0)
-        os.write(self._file, json.dumps(owner).encode())
+            if not _try_lock(self._file):
+                raise JournalError(f"This journal is in use {owner_words(path)}.")
+            owner = {"process": os.getpid(), "computer": socket.gethostname(), "since": _now()}
+            os.ftruncate(self._file, 0)
+            os.write(self._file, json.dumps(owner).encode())
+        except OSError:
+            self.release()
+            raise
+
+    def is_in_place(self) -> bool:
+        """Whether the lock file is still there, so that others see it."""
+        try:
+            return self._file is not None and os.path.samestat(os.stat(self.path), os.fstat(self._file))
+        except FileNotFoundError:
+            return False
 
     def release(self) -> None:
         """Let others have it."""
@@ -65,20 +69,37 @@ def owner_words(path: Path) -> str:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process has a lock now."""
+    """Whether a process has a lock now.
+
+    Raises
+    ------
+    OSError
+        Where the lock file cannot be opened.
+    """
     if not path.exists():
         return False
+    file = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
     try:
-        file = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
-    except OSError:
-        return True
+        return not _try_lock(file)
+    finally:
+        os.close(file)
+
+
+def _try_lock(file: int) -> bool:
+    """Lock a file; False where another has it."""
     try:
         _lock(file)
     except OSError as error:
-        return error.errno not in _UNSUPPORTED
-    finally:
-        os.close(file)
-    return False
+        if error.errno in _UNSUPPORTED:
+            return True
+        if error.errno in _TAKEN:
+            return False
+        raise
+    return True
+
+
+def _now() -> str:
+    return datetime.now().isoformat(" ", "minutes")
 
 
 if sys.platform == "win32":
