@@ -14,16 +14,17 @@ Window = tuple[slice, ...]
 BLOCK_PIXELS = 1 << 22
 
 
-def block_windows(labels: Any, limit: int = BLOCK_PIXELS) -> Iterator[Window]:
+def block_windows(labels: Any, limit: int | None = None) -> Iterator[Window]:
     """Windows that cover an array once, in order, each contiguous in memory order.
 
     Parameters
     ----------
     labels : array-like
         Anything with a ``shape``; whole chunks of its ``chunks`` are kept together where it has some.
-    limit : int
-        About how many pixels a window may have.
+    limit : int, optional
+        About how many pixels a window may have; four million by default.
     """
+    limit = limit or BLOCK_PIXELS
     shape: tuple[int, ...] = tuple(int(n) for n in labels.shape)
     axis, inner = len(shape) - 1, 1
     while axis > 0 and inner * shape[axis] <= limit:

@@ -78,16 +78,28 @@ def smooth(
     OptionError
         Where the radius is not positive.
     """
-    if not 0 < radius < np.inf:
-        raise OptionError(f"The radius of smoothing must be positive, not {radius}.")
     changes = Changes(index)
-    for label in objects:
-        crop = crop_objects(labels, index, [label], int(np.ceil(3 * radius)) + 1, plane)
-        changes.add(crop, smoothed(crop.labels, label, radius))
+    add_smoothed(changes, labels, index, objects, radius, plane)
     return changes.edit("smooth")
 
 
-def smoothed(labels: NDArray[Any], label: int, radius: float) -> NDArray[Any]:
+def add_smoothed(
+    changes: Changes,
+    labels: Any,
+    index: ObjectIndex,
+    objects: Iterable[int],
+    radius: float,
+    plane: Plane = None,
+) -> None:
+    """Note what smoothing changes; parameters and errors as in `smooth`."""
+    if not 0 < radius < np.inf:
+        raise OptionError(f"The radius of smoothing must be positive, not {radius}.")
+    for label in objects:
+        crop = crop_objects(labels, index, [label], int(np.ceil(3 * radius)) + 1, plane)
+        changes.add(crop, _smoothed(crop.labels, label, radius))
+
+
+def _smoothed(labels: NDArray[Any], label: int, radius: float) -> NDArray[Any]:
     """Labels in which one object has a smooth border; others keep their pixels.
 
     A pixel that is free or the object's own becomes the object's where this has more Gaussian weight around
