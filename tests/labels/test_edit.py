@@ -56,9 +56,16 @@ def test_the_index_is_exact(labels):
     assert_exact(ObjectIndex.build(labels), labels)
 
 
+@pytest.mark.parametrize("wide", [1, 10**6])
 @settings(deadline=None)
 @given(st.data())
-def test_edits_keep_the_index_exact_and_their_inverses_are_identity(data):
+def test_edits_keep_the_index_exact_and_their_inverses_are_identity(wide, data):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari_cellseg.labels.index.WIDE", wide)
+        check_edits_and_inverses(data)
+
+
+def check_edits_and_inverses(data):
     labels = data.draw(label_arrays)
     original = labels.copy()
     index = ObjectIndex.build(labels)
@@ -123,6 +130,16 @@ def test_an_unknown_object_and_labels_that_are_none_are_refused():
 def test_an_array_without_pixels_has_no_objects():
     assert len(ObjectIndex.build(np.zeros((0, 5), np.int32))) == 0
     assert len(ObjectIndex.build(np.zeros((5, 0), np.int32))) == 0
+
+
+def test_an_index_that_is_out_of_date_says_so():
+    labels = np.ones((3, 3), np.int32)
+    index = ObjectIndex.build(labels)
+    one, zero = np.array([1], np.int32), np.array([0], np.int32)
+    edit = edit_of_pixels("erase", index, ([0], [0]), one, zero)
+    labels[:, 0] = 0
+    with pytest.raises(LabelsError, match="out of date"):
+        index.update(edit)
 
 
 def test_parents_of_a_split_and_of_its_inverse():

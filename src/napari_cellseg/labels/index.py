@@ -11,6 +11,9 @@ from napari_cellseg.labels.blocks import Window, block_windows, label_runs, read
 if TYPE_CHECKING:
     from napari_cellseg.labels.edit import Edit
 
+WIDE = 1 << 18
+"""Pixels of a box from which on an object's former box is remembered, to find it again when it shrinks."""
+
 Extents = tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 """Labels (N,), first and last-plus-one coordinates (N, D), and pixels (N,)."""
 
@@ -29,6 +32,7 @@ class ObjectIndex:
         self._boxes = np.stack([lows, highs], axis=1)
         self._areas = areas
         self._free: list[int] = []
+        self._former: dict[int, list[NDArray[np.int64]]] = {}
         self._next = max(int(values.max(initial=0)), reserved) + 1
 
     @classmethod
@@ -136,7 +140,13 @@ class ObjectIndex:
     def update(self, edit: "Edit") -> None:
         """Take in an edit that was applied to the array.
 
-        An object that lost pixels on its box's border is looked up in its old box; nothing else is read.
+        An object that lost pixels on its box's border is looked up in the box that it had before it became
+        wide, or else in its whole box; nothing else is read.
+
+        Raises
+        ------
+        LabelsError
+            Where the array is not what the index and the edit say it is: the index is to be built anew then.
         """
         if edit.is_empty:
             return
@@ -157,8 +167,11 @@ class ObjectIndex:
             self._boxes[row], self._areas[row] = (low, high), area
             self._next = max(self._next, label + 1)
             return
-        np.minimum(self._boxes[row, 0], low, out=self._boxes[row, 0])
-        np.maximum(self._boxes[row, 1], high, out=self._boxes[row, 1])
+        box = self._boxes[row]
+        wider = np.stack([np.minimum(box[0], low), np.maximum(box[1], high)])
+        if np.prod(wider[1] - wider[0]) > max(WIDE, 2 * np.prod(box[1] - box[0])):
+            self._former[label] = [*self._former.get(label, ())[-9:], box.copy()]
+        self._boxes[row] = wider
         self._areas[row] += area
 
     def _lose(self, label: int, low: NDArray[Any], high: NDArray[Any], area: int) -> None:
@@ -166,15 +179,32 @@ class ObjectIndex:
         self._areas[row] -= area
         if self._areas[row] == 0:
             self._free.append(self._rows.pop(label))
+            self._former.pop(label, None)
             return
         box = self._boxes[row]
         if np.any(low == box[0]) or np.any(high == box[1]):
-            window = tuple(slice(int(a), int(b)) for a, b in box.T)
-            mask = np.asarray(self._labels[window]) == label
-            for axis in range(mask.ndim):
-                inside = np.flatnonzero(mask.any(axis=tuple(k for k in range(mask.ndim) if k != axis)))
-                start = int(box[0, axis])
-                box[:, axis] = start + inside[0], start + inside[-1] + 1
+            self._shrink(label, row)
+
+    def _shrink(self, label: int, row: int) -> None:
+        former = self._former.get(label, [])
+        for k in reversed(range(len(former))):
+            if self._fit(label, row, former[k]):
+                del former[k:]
+                return
+        if not self._fit(label, row, self._boxes[row].copy()):
+            raise LabelsError(
+                f"Object {label} was changed by others; the index of the labels is out of date."
+            )
+
+    def _fit(self, label: int, row: int, box: NDArray[np.int64]) -> bool:
+        """Give an object the smallest box inside of another one; False where not all of it is in there."""
+        mask = np.asarray(self._labels[tuple(slice(int(a), int(b)) for a, b in box.T)]) == label
+        if np.count_nonzero(mask) != self._areas[row]:
+            return False
+        for axis in range(mask.ndim):
+            inside = np.flatnonzero(mask.any(axis=tuple(k for k in range(mask.ndim) if k != axis)))
+            self._boxes[row, :, axis] = box[0, axis] + inside[0], box[0, axis] + inside[-1] + 1
+        return True
 
     def _new_row(self) -> int:
         if self._free:
