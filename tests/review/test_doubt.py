@@ -54,7 +54,7 @@ def test_each_ground_raises_doubt_and_is_said(
 
 
 def test_the_strongest_reason_comes_first(table: pd.DataFrame) -> None:
-    table.loc[0, ["confidence", "contact"]] = 0.8, 1.0
+    table.loc[0, ["confidence", "contact"]] = 0.85, 1.0
     assert doubt(table)["reason"][0].startswith("touches others along 100 %")
     table.loc[0, "confidence"] = 0.2
     assert doubt(table)["reason"][0].startswith("confidence 0.20; touches")
