@@ -14,8 +14,11 @@ import numpy as np
 import pandas as pd
 from evaluation import cells
 
+from napari_cellseg.events import drain
 from napari_cellseg.labels.edit import Edit, apply_edit, edit_of_window
 from napari_cellseg.labels.index import ObjectIndex
+from napari_cellseg.labels.whole import renumbering
+from napari_cellseg.labels.whole_edit import apply_whole_edit
 from napari_cellseg.review.image_key import array_key
 from napari_cellseg.review.journal import Journal
 from napari_cellseg.review.packing import pack_labels
@@ -83,6 +86,11 @@ def measure(edge: int, objects: int, steps: int, folder: Path) -> dict[str, Any]
     begun, base = time.perf_counter(), journal.size
     seconds = work(journal, index, table, steps)
     size = journal.size
+    whole = drain(renumbering(labels, index))
+    apply_whole_edit(labels, whole)
+    renumbered = time.perf_counter()
+    journal.append("renumber", whole, before=table, after=table)
+    kept, whole_size = time.perf_counter(), journal.size - size
     journal.close()
     looked = time.perf_counter()
     (found,) = find_journals(key, folder)
@@ -99,6 +107,8 @@ def measure(edge: int, objects: int, steps: int, folder: Path) -> dict[str, Any]
         "steps_MB": round((size - base) / 1e6, 3),
         "append_ms_median": round(1e3 * float(np.median(seconds)), 3),
         "append_ms_99": round(1e3 * float(np.percentile(seconds, 99)), 3),
+        "renumber_MB": round(whole_size / 1e6, 2),
+        "renumber_append_s": round(kept - renumbered, 2),
         "find_s": round(found_at - looked, 3),
         "resume_s": round(resumed - found_at, 2),
         "exact": bool(np.array_equal(restored.labels, labels)),

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from napari_cellseg.events import drain
 from napari_cellseg.labels.edit import Edit, apply_edit, edit_of_window
 from napari_cellseg.labels.index import ObjectIndex
+from napari_cellseg.labels.whole import renumbering
+from napari_cellseg.labels.whole_edit import apply_whole_edit
 from napari_cellseg.review.image_key import ImageKey
 from napari_cellseg.review.journal import Journal
 from napari_cellseg.review.packing import pack_labels
@@ -87,11 +90,13 @@ class ScriptedWork:
         return {"before": before, "after": self.table[self.table["index"].isin(labels)].copy()}
 
     def _renumber(self) -> dict[str, Any]:
-        values, codes = np.unique(self.labels, return_inverse=True)
-        self.labels[:] = codes.reshape(self.labels.shape) + (values[0] != 0)
+        edit = drain(renumbering(self.labels, self.index))
+        apply_whole_edit(self.labels, edit)
         self.index = ObjectIndex.build(self.labels)
         self.done = []
-        return {"kind": "renumber", "pixels": pack_labels(self.labels), "after": self.table.copy()}
+        if self.steps % 2:
+            return {"kind": "renumber", "pixels": pack_labels(self.labels), "after": self.table.copy()}
+        return {"kind": "renumber", "pixels": edit, **self._rows([1, 2], "edited")}
 
 
 def begin_or_resume(folder: Path, work: ScriptedWork) -> Journal:

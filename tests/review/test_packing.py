@@ -11,7 +11,11 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
 from napari_cellseg.errors import JournalError
-from napari_cellseg.review import packing
+from napari_cellseg.events import drain
+from napari_cellseg.labels.index import ObjectIndex
+from napari_cellseg.labels.whole import renumbering
+from napari_cellseg.labels.whole_edit import apply_whole_edit
+from napari_cellseg.review import packing, pixel_runs
 from napari_cellseg.review.packing import PackedLabels, pack_labels
 from napari_cellseg.review.pixel_runs import PixelRuns
 
@@ -66,6 +70,25 @@ def test_zarr_is_packed_and_changed_in_place(tmp_path: Path) -> None:
     np.testing.assert_array_equal(stored[:], np.where(labels == 2, 0, labels))
     packed.unpack_into(stored)
     np.testing.assert_array_equal(stored[:], labels)
+
+
+@pytest.mark.parametrize("shape", [(40, 30), (3, 20, 30)])
+def test_edits_of_the_whole_array_are_runs_too(shape: tuple[int, ...], tmp_path: Path) -> None:
+    labels = np.random.default_rng(1).integers(0, 9, shape, np.uint16) * 3
+    edit = drain(renumbering(labels, ObjectIndex.build(labels)))
+    after = labels.copy()
+    apply_whole_edit(after, edit)
+    stored = zarr.create_array(
+        str(tmp_path / "a.zarr"), shape=shape, chunks=(1, 8, 8)[-len(shape) :], dtype="u2"
+    )
+    stored[:] = labels
+    for target in (labels.copy(), np.asfortranarray(labels), stored):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pixel_runs, "_BATCH", 100)
+            assert PixelRuns.of_whole_edit(edit).apply(target) == 0
+            np.testing.assert_array_equal(target[:], after)
+            assert PixelRuns.of_whole_edit(edit.inverted()).apply(target) == 0
+        np.testing.assert_array_equal(target[:], labels)
 
 
 def test_labels_of_another_shape_are_refused() -> None:

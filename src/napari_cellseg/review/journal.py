@@ -12,6 +12,7 @@ import pandas as pd
 from napari_cellseg.errors import JournalError
 from napari_cellseg.folders import data_folder
 from napari_cellseg.labels.edit import Edit
+from napari_cellseg.labels.whole_edit import WholeEdit
 from napari_cellseg.outputs import make_folder, output_error
 from napari_cellseg.review.appending import AppendedFile
 from napari_cellseg.review.entries import MAGIC, Entry, Json, framed
@@ -155,7 +156,7 @@ class Journal:
     def append(
         self,
         kind: str,
-        pixels: Edit | PixelRuns | PackedLabels | None = None,
+        pixels: Edit | WholeEdit | PixelRuns | PackedLabels | None = None,
         *,
         before: pd.DataFrame | None = None,
         after: pd.DataFrame | None = None,
@@ -167,9 +168,8 @@ class Journal:
         ----------
         kind : str
             What was done: the name of an edit, ``"paint"``, ``"undo"``, ``"redo"``, ``"accept"``, …
-        pixels : Edit, PixelRuns or PackedLabels, optional
-            Pixels that changed; of a step that changed the whole image, all labels after it. To undo is to
-            append the inverted edit.
+        pixels : Edit, WholeEdit, PixelRuns or PackedLabels, optional
+            Pixels that changed, or all labels after the step. To undo is to append the inverted edit.
         before, after : DataFrame, optional
             Rows of the table that changed, with the column ``index``; labels that are only in `before` have
             lost their row. With `PackedLabels`, `after` is the whole table.
@@ -183,6 +183,8 @@ class Journal:
         """
         if isinstance(pixels, Edit):
             pixels = PixelRuns.of_edit(pixels, self.about.shape)
+        elif isinstance(pixels, WholeEdit):
+            pixels = PixelRuns.of_whole_edit(pixels)
         entry = Entry(
             kind,
             pixels,

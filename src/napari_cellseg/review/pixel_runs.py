@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from napari_cellseg.labels.edit import Edit
+from napari_cellseg.labels.whole_edit import WholeEdit
+
+_BATCH = 2**22
+"""Pixels that are changed at once where the array is not in memory, about."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +42,18 @@ class PixelRuns:
     def of_edit(cls, edit: Edit, shape: tuple[int, ...]) -> "PixelRuns":
         """The pixels of an edit of an array of this shape."""
         return cls.of_pixels(edit.indices, edit.before, edit.after, shape)
+
+    @classmethod
+    def of_whole_edit(cls, edit: WholeEdit) -> "PixelRuns":
+        """The pixels of an edit of the whole array."""
+        nothing = np.zeros(0, np.int64)
+        parts = [(nothing, nothing, nothing, nothing)]
+        for block in edit.blocks:
+            runs = block.runs()
+            first = np.ravel_multi_index([part.start for part in block.window], edit.shape)
+            labels = (runs.after, runs.before) if edit.backwards else (runs.before, runs.after)
+            parts.append((runs.starts + first, runs.lengths, *labels))
+        return cls(edit.shape, *(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     @classmethod
     def of_pixels(
@@ -89,12 +107,27 @@ class PixelRuns:
         int
             Pixels that did not hold the label expected before.
         """
+        if isinstance(labels, np.ndarray) and labels.flags.c_contiguous:
+            flat = labels.reshape(-1)
+            before, after = self.before.astype(flat.dtype), self.after.astype(flat.dtype)
+            return int(_assign(flat, self.starts, self.lengths, before, after))
+        ends = np.cumsum(self.lengths)
+        cuts = np.searchsorted(ends, np.arange(_BATCH, ends[-1] if len(ends) else 0, _BATCH))
+        parts = pairwise([0, *np.unique(cuts[cuts > 0]).tolist(), len(self)])
+        return sum(self._part(slice(*part))._apply_in_window(labels) for part in parts)
+
+    def _part(self, runs: slice) -> "PixelRuns":
+        return PixelRuns(
+            self.shape, self.starts[runs], self.lengths[runs], self.before[runs], self.after[runs]
+        )
+
+    def _apply_in_window(self, labels: Any) -> int:
         if not len(self):
             return 0
         indices = self.indices()
         window = tuple(slice(int(i.min()), int(i.max()) + 1) for i in indices)
         inside = tuple(i - part.start for i, part in zip(indices, window, strict=True))
-        block = np.asarray(labels[window])
+        block = np.array(labels[window])
         unexpected = int(np.count_nonzero(block[inside] != np.repeat(self.before, self.lengths)))
         block[inside] = np.repeat(self.after, self.lengths)
         labels[window] = block
@@ -128,6 +161,16 @@ class PixelRuns:
         ends = np.cumsum(columns["gaps"].astype(np.int64) + lengths)
         palette = columns["palette"].astype(dtype)
         return cls(shape, ends - lengths, lengths, palette[columns["before"]], palette[columns["after"]])
+
+
+@njit(cache=True, nogil=True)
+def _assign(flat: Any, starts: Any, lengths: Any, before: Any, after: Any) -> int:
+    unexpected = 0
+    for i in range(starts.size):
+        for at in range(starts[i], starts[i] + lengths[i]):
+            unexpected += flat[at] != before[i]
+            flat[at] = after[i]
+    return unexpected
 
 
 def _smallest(column: NDArray[Any]) -> NDArray[Any]:
