@@ -9,6 +9,8 @@ from napari_cellseg.errors import LabelsError, OptionError
 from napari_cellseg.labels.index import ObjectIndex
 from napari_cellseg.labels.merging import merge
 from napari_cellseg.labels.removing import delete, keep_largest_piece
+from napari_cellseg.labels.resizing import grow, shrink
+from napari_cellseg.labels.shaping import fill_holes, smooth
 
 from .conftest import crowds, edited
 
@@ -82,6 +84,12 @@ def test_the_largest_piece_stays():
     assert after[4, 4] == 3
     assert edit.changed == (3,)
     assert edited(after, keep_largest_piece, [2, 3])[1].is_empty
+
+
+def test_no_objects_are_no_change():
+    labels = np.ones((3, 3), np.int32)
+    for edit_of in (delete, keep_largest_piece, fill_holes, smooth, grow, shrink):
+        assert edited(labels, edit_of, [])[1].is_empty
 
 
 def test_unknown_objects_are_named():

@@ -139,3 +139,27 @@ def test_distances_that_are_none_are_refused(edit_of, distance):
     labels = np.ones((3, 3), np.int32)
     with pytest.raises(OptionError, match="positive"):
         edit_of(labels, ObjectIndex.build(labels), [1], distance)
+
+
+def test_a_long_pixel_counts_as_long():
+    labels = np.zeros((9, 40, 40), np.int32)
+    labels[3:6, 15:25, 15:25] = 1
+    grown, _ = edited(labels.copy(), grow, [1], 4, spacing=(2.0, 1.0, 1.0))
+    extent = [np.ptp(w) + 1 for w in np.nonzero(grown)]
+    assert extent == [3 + 4, 18, 18]
+    shrunk, _ = edited(grown, shrink, [1], 4, spacing=(2.0, 1.0, 1.0))
+    assert np.ptp(np.nonzero(shrunk)[0]) + 1 == 3
+    with pytest.raises(OptionError, match="spacing"):
+        smooth(labels, ObjectIndex.build(labels), [1], spacing=(1.0, 1.0))
+    flat = np.zeros((9, 40, 40), np.int32)
+    flat[4, 10:30, 10:30] = 1
+    assert edited(flat.copy(), smooth, [1], 2.0)[1].changed == ()
+    assert edited(flat.copy(), smooth, [1], 2.0, spacing=(9.0, 1.0, 1.0))[1].changed == (1,)
+
+
+def test_thousands_grow_at_once():
+    labels = np.zeros((600, 600), np.int32)
+    labels[5::10, 5::10] = np.arange(1, 3601).reshape(60, 60)
+    after, edit = edited(labels, grow, range(1, 3601), 1)
+    assert np.count_nonzero(after) == 3600 * 5
+    assert len(edit.changed) == 3600

@@ -189,3 +189,13 @@ def test_parts_below_the_smallest_diameter_are_none():
     labels = (disc((60, 90), (30, 30), 18) | disc((60, 90), (30, 54), 8)).astype(np.int32)
     assert edited(labels.copy(), split_automatically, 1, 10)[1].added == (2,)
     assert edited(labels.copy(), split_automatically, 1, 25)[1].is_empty
+
+
+def test_planes_far_apart_do_not_hide_a_neck():
+    y, x = np.indices((40, 60))
+    planes = []
+    for z in range(5):
+        radius = np.sqrt(max(0.0, 12.0**2 - (5 * (z - 2)) ** 2))
+        planes.append((np.hypot(y - 20, x - 18) <= radius) | (np.hypot(y - 20, x - 38) <= radius))
+    labels = np.stack(planes).astype(np.int32)
+    assert edited(labels, split_automatically, 1, spacing=(5.0, 1.0, 1.0))[1].added == (2,)

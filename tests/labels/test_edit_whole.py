@@ -86,6 +86,18 @@ def test_smoothing_all_is_smoothing_each(labels):
     np.testing.assert_array_equal(after, expected)
 
 
+def test_planes_of_a_time_lapse_are_smoothed_one_by_one():
+    labels = np.zeros((4, 30, 30), np.int32)
+    labels[:, 5:20, 5:20] = 1
+    labels[2, 8:25, 8:25] = 1
+    index = ObjectIndex.build(labels)
+    expected = labels.copy()
+    for t in range(4):
+        apply_edit(expected, smooth(labels, index, [1], plane=(t,)))
+    after, _ = done(labels, lambda *given: smoothing_all(*given, leading=1))
+    np.testing.assert_array_equal(after, expected)
+
+
 def test_zarr_is_changed_too_and_the_runs_are_small():
     labels = np.zeros((300, 300), np.int32)
     for k in range(9):

@@ -111,15 +111,32 @@ def neighbouring_groups(
     index: ObjectIndex, objects: Sequence[int], margin: int, plane: Plane = None
 ) -> Iterator[list[int]]:
     """Objects in groups: boxes of different groups stay apart even when widened by the margin."""
+    from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
+    if not objects:
+        return
     windows = [object_window(index, [label], margin, plane) for label in objects]
     bounds = np.array([[(part.start, part.stop) for part in w] for w in windows])
-    low, high = bounds[..., 0], bounds[..., 1]
-    touching = np.all((low[:, None] <= high[None]) & (low[None] <= high[:, None]), axis=-1)
-    count, group = connected_components(touching, directed=False)
-    for k in range(count):
-        yield [label for label, g in zip(objects, group, strict=True) if g == k]
+    pairs = _meeting(bounds[..., 0], bounds[..., 1])
+    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(objects),) * 2)
+    count, group = connected_components(links, directed=False)
+    order = np.argsort(group, kind="stable")
+    for members in np.split(order, np.searchsorted(group[order], np.arange(1, count))):
+        yield [objects[i] for i in members]
+
+
+def _meeting(low: NDArray[np.intp], high: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Pairs (P, 2) of boxes (N, D) that touch or overlap, found from the first axis on."""
+    order = np.argsort(low[:, 0], kind="stable")
+    low, high = low[order], high[order]
+    ends = np.searchsorted(low[:, 0], high[:, 0], side="right")
+    pairs = [np.zeros((0, 2), np.intp)]
+    for i, end in enumerate(ends.tolist()):
+        near = np.all((low[i + 1 : end] <= high[i]) & (low[i] <= high[i + 1 : end]), axis=1)
+        others = order[i + 1 : end][near]
+        pairs.append(np.stack([np.full(others.size, order[i]), others], axis=1))
+    return np.concatenate(pairs)
 
 
 class Changes:

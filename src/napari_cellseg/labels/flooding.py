@@ -7,6 +7,8 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_cellseg.labels.spacing import Spacing, pixel_lengths
+
 NECK = 0.9
 """Two parts are two where the neck is narrower than this share of the smaller part's width."""
 
@@ -71,15 +73,21 @@ def _neighbour_steps(shape: tuple[int, ...]) -> NDArray[np.int64]:
     return steps
 
 
-def smooth_depth(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Distance of each pixel to the border of a mask, smoothed by a tenth of the largest; 0 outside."""
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1)).astype(np.float32)
-    sigma = max(1.0, 0.1 * float(depth.max()))
+def smooth_depth(mask: NDArray[np.bool_], spacing: Spacing = None) -> NDArray[np.float32]:
+    """Distance of each pixel to the border of a mask, smoothed by a tenth of the largest; 0 outside.
+
+    Distances are in pixels of the last axis.
+    """
+    lengths = pixel_lengths(spacing, mask.ndim)
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=lengths).astype(np.float32)
+    sigma = max(1.0, 0.1 * float(depth.max())) / lengths
     smooth: NDArray[np.float32] = np.where(np.pad(mask, 1), ndimage.gaussian_filter(depth, sigma), 0)
     return smooth[(slice(1, -1),) * mask.ndim]
 
 
-def bulging_parts(mask: NDArray[np.bool_], min_diameter: float | None = None) -> NDArray[np.int32]:
+def bulging_parts(
+    mask: NDArray[np.bool_], min_diameter: float | None = None, spacing: Spacing = None
+) -> NDArray[np.int32]:
     """Parts 1 to N of a mask that bulges, split at its necks; one part for a convex mask.
 
     Parameters
@@ -87,14 +95,16 @@ def bulging_parts(mask: NDArray[np.bool_], min_diameter: float | None = None) ->
     mask : (…, Y, X) ndarray of bool
         One object.
     min_diameter : float, optional
-        Parts less wide than this, in pixels, are joined to their neighbours.
+        Parts less wide than this, in pixels of the last axis, are joined to their neighbours.
+    spacing : sequence of float, optional
+        Length of a pixel along each axis, in any unit; equal ones by default.
 
     Returns
     -------
     ndarray of int32
         In the shape of the mask; 0 outside.
     """
-    depth = np.pad(smooth_depth(mask), 1)
+    depth = np.pad(smooth_depth(mask, spacing), 1)
     flat = depth.ravel()
     inside = np.flatnonzero(flat > 0)
     order = inside[np.argsort(-flat[inside], kind="stable")]

@@ -12,6 +12,7 @@ from napari_cellseg.labels.crop import Changes, Plane, crop_objects
 from napari_cellseg.labels.edit import Edit
 from napari_cellseg.labels.index import ObjectIndex
 from napari_cellseg.labels.pieces import connected_pieces
+from napari_cellseg.labels.spacing import Spacing, pixel_lengths
 
 
 def fill_holes(
@@ -55,7 +56,13 @@ def fill_holes(
 
 
 def smooth(
-    labels: Any, index: ObjectIndex, objects: Iterable[int], radius: float = 2.0, *, plane: Plane = None
+    labels: Any,
+    index: ObjectIndex,
+    objects: Iterable[int],
+    radius: float = 2.0,
+    *,
+    spacing: Spacing = None,
+    plane: Plane = None,
 ) -> Edit:
     """Smooth the border of objects; where two of them touch, it stays as it is.
 
@@ -64,7 +71,9 @@ def smooth(
     labels, index, objects, plane
         As in `fill_holes`.
     radius : float
-        Standard deviation, in pixels, of the Gaussian that smooths the mask.
+        Standard deviation, in pixels of the last axis, of the Gaussian that smooths the mask.
+    spacing : sequence of float, optional
+        Length of a pixel along each axis that the plane leaves, in any unit; equal ones by default.
 
     Returns
     -------
@@ -76,10 +85,10 @@ def smooth(
     LabelsError
         Where there is no such object.
     OptionError
-        Where the radius is not positive.
+        Where the radius is not positive, or the spacing does not fit the axes.
     """
     changes = Changes(index)
-    add_smoothed(changes, labels, index, objects, radius, plane)
+    add_smoothed(changes, labels, index, objects, radius, spacing, plane)
     return changes.edit("smooth")
 
 
@@ -89,17 +98,19 @@ def add_smoothed(
     index: ObjectIndex,
     objects: Iterable[int],
     radius: float,
+    spacing: Spacing = None,
     plane: Plane = None,
 ) -> None:
     """Note what smoothing changes; parameters and errors as in `smooth`."""
     if not 0 < radius < np.inf:
         raise OptionError(f"The radius of smoothing must be positive, not {radius}.")
+    sigmas = radius / pixel_lengths(spacing, len(index.shape) - len(plane or ()))
     for label in objects:
-        crop = crop_objects(labels, index, [label], int(np.ceil(3 * radius)) + 1, plane)
-        changes.add(crop, _smoothed(crop.labels, label, radius))
+        crop = crop_objects(labels, index, [label], int(np.ceil(3 * sigmas.max())) + 1, plane)
+        changes.add(crop, _smoothed(crop.labels, label, sigmas))
 
 
-def _smoothed(labels: NDArray[Any], label: int, radius: float) -> NDArray[Any]:
+def _smoothed(labels: NDArray[Any], label: int, sigmas: NDArray[np.float64]) -> NDArray[Any]:
     """Labels in which one object has a smooth border; others keep their pixels.
 
     A pixel that is free or the object's own becomes the object's where this has more Gaussian weight around
@@ -107,7 +118,7 @@ def _smoothed(labels: NDArray[Any], label: int, radius: float) -> NDArray[Any]:
     """
     own, free = labels == label, labels == 0
     weight, background = (
-        ndimage.gaussian_filter(mask.astype(np.float32), radius, mode="nearest", truncate=3.0)
+        ndimage.gaussian_filter(mask.astype(np.float32), sigmas, mode="nearest", truncate=3.0)
         for mask in (own, free)
     )
     result = (own | free) & (weight >= background) & (weight > 0)

@@ -14,6 +14,7 @@ from napari_cellseg.labels.edit import Edit
 from napari_cellseg.labels.flooding import bulging_parts
 from napari_cellseg.labels.index import ObjectIndex
 from napari_cellseg.labels.pieces import connected_pieces, spread, touched_pieces
+from napari_cellseg.labels.spacing import Spacing
 
 SEED_REACH = 3.0
 """A seed this close to the object, in pixels, counts as one in it."""
@@ -65,7 +66,13 @@ def split_by_line(
 
 
 def split_by_seeds(
-    labels: Any, index: ObjectIndex, label: int, seeds: ArrayLike, *, plane: Plane = None
+    labels: Any,
+    index: ObjectIndex,
+    label: int,
+    seeds: ArrayLike,
+    *,
+    spacing: Spacing = None,
+    plane: Plane = None,
 ) -> Edit:
     """Split an object into one part for each seed, at its necks and else midway between the seeds.
 
@@ -77,6 +84,8 @@ def split_by_seeds(
         The object to split.
     seeds : (N, D) array-like of float
         Points, in pixels along the axes that the plane leaves; those away from the object are left out.
+    spacing : sequence of float, optional
+        Length of a pixel along each axis that the plane leaves, in any unit; equal ones by default.
 
     Returns
     -------
@@ -96,7 +105,7 @@ def split_by_seeds(
         raise OptionError(f"Seeds must be points of {crop.labels.ndim} coordinates, not {places.shape}.")
     mask = crop.labels == label
     markers = _markers(mask, places - crop.origin)
-    parts = _divided(mask, markers) if markers.max() > 1 else markers
+    parts = _divided(mask, markers, spacing) if markers.max() > 1 else markers
     return _split_edit(index, [label], [crop], [parts])
 
 
@@ -106,6 +115,7 @@ def split_automatically(
     label: int,
     min_diameter: float | None = None,
     *,
+    spacing: Spacing = None,
     plane: Plane = None,
 ) -> Edit:
     """Split an object at its necks, as its outline alone suggests.
@@ -118,6 +128,8 @@ def split_automatically(
         The object to split.
     min_diameter : float, optional
         Diameter, in pixels, of the smallest thing that counts as an object; None derives it from this one.
+    spacing : sequence of float, optional
+        As in `split_by_seeds`.
 
     Returns
     -------
@@ -130,7 +142,8 @@ def split_automatically(
         Where there is no such object, or no label is left for the new ones.
     """
     crop = crop_objects(labels, index, [label], plane=plane)
-    return _split_edit(index, [label], [crop], [bulging_parts(crop.labels == label, min_diameter)])
+    parts = bulging_parts(crop.labels == label, min_diameter, spacing)
+    return _split_edit(index, [label], [crop], [parts])
 
 
 def _labels_under(labels: Any, pixels: NDArray[np.intp], plane: Plane) -> list[int]:
@@ -189,9 +202,9 @@ def _markers(mask: NDArray[np.bool_], places: NDArray[np.float64]) -> NDArray[np
     return markers
 
 
-def _divided(mask: NDArray[np.bool_], markers: NDArray[np.int32]) -> NDArray[np.int32]:
+def _divided(mask: NDArray[np.bool_], markers: NDArray[np.int32], spacing: Spacing) -> NDArray[np.int32]:
     """Parts around markers: whole bulges where a bulge holds one marker, else what is nearest to each."""
-    bulges = bulging_parts(mask)
+    bulges = bulging_parts(mask, spacing=spacing)
     parts = markers.copy()
     for bulge in np.unique(bulges[markers > 0]).tolist():
         own = bulges == bulge

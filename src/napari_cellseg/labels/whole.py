@@ -1,5 +1,7 @@
 """Jobs that change a whole label array: renumber, remove the small and the cut off, smooth all."""
 
+from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from napari_cellseg.labels.crop import Changes
 from napari_cellseg.labels.edit import Edit
 from napari_cellseg.labels.index import ObjectIndex
 from napari_cellseg.labels.shaping import add_smoothed
+from napari_cellseg.labels.spacing import Spacing
 from napari_cellseg.labels.whole_edit import CompressedRuns, Runs, WholeEdit
 
 STEP_OBJECTS = 200
@@ -66,8 +69,19 @@ def removing_border_touching(labels: Any, index: ObjectIndex) -> Job[WholeEdit]:
     return (yield from _removing("remove objects at the border", labels, found[cut]))
 
 
-def smoothing_all(labels: Any, index: ObjectIndex, radius: float = 2.0) -> Job[WholeEdit]:
+def smoothing_all(
+    labels: Any, index: ObjectIndex, radius: float = 2.0, *, leading: int = 0, spacing: Spacing = None
+) -> Job[WholeEdit]:
     """Smooth the border of every object as `smooth` does, as a job; as `renumbering` else.
+
+    Parameters
+    ----------
+    labels, index
+        As in `renumbering`.
+    radius, spacing
+        As in `smooth`.
+    leading : int
+        How many leading axes set planes apart that are smoothed one by one, for example 1 for a time-lapse.
 
     Yields
     ------
@@ -77,14 +91,20 @@ def smoothing_all(labels: Any, index: ObjectIndex, radius: float = 2.0) -> Job[W
     Raises
     ------
     OptionError
-        Where the radius is not positive.
+        Where the radius is not positive, or the spacing does not fit the axes.
     """
     changes, objects = Changes(index), index.labels().tolist()
     for start in range(0, len(objects), STEP_OBJECTS):
         part = objects[start : start + STEP_OBJECTS]
-        add_smoothed(changes, labels, index, part, radius)
+        for label in part:
+            for plane in _planes_of(index, label, leading):
+                add_smoothed(changes, labels, index, [label], radius, spacing, plane)
         yield Progress("Smoothing", start + len(part), len(objects))
     return _compressed(labels, changes.edit("smooth all"))
+
+
+def _planes_of(index: ObjectIndex, label: int, leading: int) -> Iterator[tuple[int, ...]]:
+    return product(*(range(part.start, part.stop) for part in index.boxes(label)[:leading]))
 
 
 def _removing(name: str, labels: Any, objects: NDArray[Any]) -> Job[WholeEdit]:
