@@ -229,6 +229,16 @@ def test_two_journals_of_one_image_stand_side_by_side(work: Work, tmp_path: Path
     assert [f.path for f in find_journals(KEY, tmp_path / "journals")] == [work.journal.path]
 
 
+def test_a_journal_that_cannot_be_read_hides_no_other(work: Work) -> None:
+    folder = work.journal.path.parent
+    broken = folder / f"cells-{KEY.identifier()}-0.journal"
+    broken.write_bytes(work.journal.path.read_bytes()[:30])
+    assert [f.path for f in find_journals(KEY, folder)] == [work.journal.path]
+    work.journal.discard()
+    with pytest.raises(JournalError, match="breaks off at its beginning"):
+        find_journals(KEY, folder)
+
+
 def test_discarding_leaves_nothing(work: Work) -> None:
     folder = work.journal.path.parent
     work.journal.discard()

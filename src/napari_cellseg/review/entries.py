@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from napari_cellseg.review.packing import PackedLabels
 from napari_cellseg.review.pixel_runs import PixelRuns
-from napari_cellseg.review.table_records import Record
+from napari_cellseg.review.table_records import Record, plain_value
 
 MAGIC = b"napari-cellseg journal 1\n"
 """First bytes of a journal; the number is that of its format."""
@@ -57,7 +57,7 @@ class Entry:
         if self.is_base:
             head["base"] = True
         head = {name: value for name, value in head.items() if value is not None}
-        text = json.dumps(head, separators=(",", ":")).encode()
+        text = json.dumps(head, separators=(",", ":"), default=plain_value).encode()
         return zlib.compress(_COUNT.pack(len(text)) + text + content, 6 if len(content) < 2**20 else 1)
 
     @classmethod

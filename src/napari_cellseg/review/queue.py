@@ -128,7 +128,7 @@ class ReviewQueue:
             return False
         if self.current is not None and self.current != label:
             self._visited.append(self.current)
-        self.current = label
+        self.current = int(label)
         return True
 
     def next(self) -> int | None:
@@ -182,7 +182,7 @@ class ReviewQueue:
             Objects whose status changes to `accepted`, to be written into the table.
         """
         current = [] if self.current is None else [self.current]
-        chosen = [i for i in (current if labels is None else labels) if i in self._status]
+        chosen = [int(i) for i in (current if labels is None else labels) if i in self._status]
         changed = [i for i in chosen if self._status[i] != Status.ACCEPTED]
         self._status.update(dict.fromkeys(changed, Status.ACCEPTED.value))
         self._skipped.difference_update(changed)

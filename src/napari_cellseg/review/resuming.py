@@ -125,19 +125,31 @@ def find_journals(image: ImageKey, folder: Path | None = None) -> list[FoundJour
     Raises
     ------
     JournalError
-        Where a journal of this image cannot be read.
+        Where there are journals of this image, and none of them can be read.
     """
-    found = []
+    found, unreadable = [], []
     for path in (folder or journals_folder()).glob(f"*-{image.identifier()}-*{SUFFIX}"):
         if path.name.startswith("."):
             continue
-        lock = path.with_suffix(".lock")
-        contents, modified = _read_frames(path), datetime.fromtimestamp(path.stat().st_mtime)
-        about, steps = About.from_bytes(contents.bodies[0]), len(contents.bodies) - 2
-        if steps >= 0 and about.image == image:
-            owner = owner_words(lock) if is_locked(lock) else ""
-            found.append(FoundJournal(path, about, steps, modified, owner))
-    return sorted(found, key=lambda journal: journal.modified, reverse=True)
+        try:
+            found.append(_look_at(path))
+        except JournalError as error:
+            unreadable.append(error)
+    if unreadable and not found:
+        raise unreadable[0]
+    fitting = [journal for journal in found if journal.about.image == image]
+    return sorted(fitting, key=lambda journal: journal.modified, reverse=True)
+
+
+def _look_at(path: Path) -> FoundJournal:
+    frames, lock = _read_frames(path), path.with_suffix(".lock")
+    about = _about(path, frames)
+    try:
+        owner = owner_words(lock) if is_locked(lock) else ""
+        modified = datetime.fromtimestamp(path.stat().st_mtime)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return FoundJournal(path, about, max(0, len(frames.bodies) - 2), modified, owner)
 
 
 def read_journal(path: Path) -> JournalContents:
@@ -149,7 +161,7 @@ def read_journal(path: Path) -> JournalContents:
         Where it cannot be read, or does not hold what the work began with.
     """
     frames = _read_frames(path)
-    about = About.from_bytes(frames.bodies[0])
+    about = _about(path, frames)
     try:
         entries = [Entry.from_bytes(body, about.shape, about.dtype) for body in frames.bodies[1:]]
     except (ValueError, KeyError, zlib.error) as error:
@@ -261,6 +273,13 @@ def _read_frames(path: Path) -> Frames:
     if not frames.bodies:
         raise JournalError(f"'{path}' breaks off at its beginning.")
     return frames
+
+
+def _about(path: Path, frames: Frames) -> About:
+    try:
+        return About.from_bytes(frames.bodies[0])
+    except (ValueError, KeyError, TypeError) as error:
+        raise JournalError(f"'{path}' is not a journal that this version can read: {error}.") from error
 
 
 def _unreadable(path: Path, error: OSError) -> JournalError:

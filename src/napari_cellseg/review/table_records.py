@@ -14,7 +14,7 @@ def table_record(table: pd.DataFrame) -> Record:
     return {
         "columns": [str(column) for column in table.columns],
         "dtypes": [_dtype_record(table.dtypes.iloc[i]) for i in range(table.shape[1])],
-        "values": [[_plain(v) for v in table.iloc[:, i].tolist()] for i in range(table.shape[1])],
+        "values": [[plain_value(v) for v in table.iloc[:, i].tolist()] for i in range(table.shape[1])],
     }
 
 
@@ -68,7 +68,7 @@ def _labels(record: Mapping[str, Any] | None) -> set[int]:
 
 def _dtype_record(dtype: Any) -> Any:
     if isinstance(dtype, pd.CategoricalDtype):
-        return {"categories": [_plain(v) for v in dtype.categories], "ordered": bool(dtype.ordered)}
+        return {"categories": [plain_value(v) for v in dtype.categories], "ordered": bool(dtype.ordered)}
     return str(dtype)
 
 
@@ -85,7 +85,8 @@ def _series(values: Iterable[Any], dtype: Any) -> "pd.Series[Any]":
         return pd.Series(values, dtype="object")
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A value in what JSON can hold: numpy's numbers as Python's, missing ones None, the rest as text."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool | int | float | str):
