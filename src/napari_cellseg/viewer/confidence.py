@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from app_model.types import KeyCode, KeyMod
 from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
+from napari_cellseg.viewer.attached import attach_filter, editor_of
 from napari_cellseg.viewer.coalesced import FEATURES_INTERVAL, Coalesced, Later
 from napari_cellseg.viewer.detected import DetectedObjects, as_planes
 from napari_cellseg.viewer.feature_rows import rows_by_id, statuses, too_sparse
@@ -72,37 +74,38 @@ class ConfidenceFilter:
         self.preview_of: Layer | None = None
         self.on_change: list[Callable[[], None]] = []
         self._labels, self._geometry = labels, geometry
-        self._refilter = Refilter(as_planes(labels), objects, threshold)
+        self.refilter = Refilter(as_planes(labels), objects, threshold)
         self._dragged: list[Step] = []
         self._person: dict[int, str] = {}
         self._erased: set[int] = set()
         self._unsure: set[int] = set()
         self._undo: deque[_Change] = deque(maxlen=HISTORY)
         self._redo: deque[_Change] = deque(maxlen=HISTORY)
-        self._own_step = False
+        self.own_step: Step | None = None
         self._covered: int | None = None
         self._table = Coalesced(self._write_table, FEATURES_INTERVAL, later)
         self._news = Coalesced(self._tell, 0, later)
         self._picture = Coalesced(self._redraw, PREVIEW_INTERVAL, later)
         self._write_table()
         self._connect()
+        attach_filter(layer, self)
 
     @property
     def threshold(self) -> float:
         """Confidence from which objects are shown."""
-        return self._refilter.threshold
+        return self.refilter.threshold
 
     @property
     def shown_confidence(self) -> NDArray[np.float32]:
         """Confidence of each detected object that is shown; those that a person erased are not."""
         self._find_erased()
-        erased = np.isin(self._refilter.ids, list(self._erased))
-        return self._refilter.confidence[self._refilter.shown & ~erased]
+        erased = np.isin(self.refilter.ids, list(self._erased))
+        return self.refilter.confidence[self.refilter.shown & ~erased]
 
     @property
     def hidden(self) -> int:
         """Number of detected objects that are not shown."""
-        return int(np.count_nonzero(~self._refilter.shown))
+        return int(np.count_nonzero(~self.refilter.shown))
 
     @property
     def added(self) -> int:
@@ -120,7 +123,7 @@ class ConfidenceFilter:
         """Show another threshold while the slider moves; not an undo step, the table stays."""
         if not self._dragged:
             self._read_table()
-        step = self._refilter.move(threshold, self._person)
+        step = self.refilter.move(threshold, self._person)
         self._dragged.append(step)
         self._picture.request()
         self._tell()
@@ -131,28 +134,52 @@ class ConfidenceFilter:
             return
         self._drop_preview()
         self._read_table()
-        step = self._refilter.move(threshold, self._person)
+        step = self.refilter.move(threshold, self._person)
         touched = {label: self._person.get(label, "predicted") for label in step.touched}
         self._person.update(dict.fromkeys(step.touched, "edited"))
-        self._refilter.revert_pixels(step)
+        self.refilter.revert_pixels(step)
         if self._paint(step):
             self._redo.clear()
             self._undo.append(_Change(touched, dict.fromkeys(touched, "edited"), step))
         self._table.request()
         self._tell()
 
+    def settle(self) -> None:
+        """Make what is shown hold, even where the slider has not come to rest."""
+        if self._dragged:
+            self.commit(self.threshold)
+
+    def promote(self, position: int) -> bool:
+        """Show one hidden object, whatever the threshold, as one undo step; False where it has no room."""
+        self.settle()
+        self._read_table()
+        step = self.refilter.show(position)
+        self._person |= {int(self.refilter.ids[i]): "added" for i in step.added}
+        self.refilter.revert_pixels(step)
+        if self._paint(step):
+            self._redo.clear()
+            labels = [int(self.refilter.ids[i]) for i in step.added]
+            self._undo.append(_Change(dict.fromkeys(labels, ""), dict.fromkeys(labels, "added"), step))
+        self._table.request()
+        self._tell()
+        return bool(step.added)
+
     def undo(self, layer: Labels | None = None) -> None:
         """Undo the layer's last step, table and threshold included."""
         self._drop_preview()
         self._read_table()
         self.layer.undo()
+        self.note_undone()
+
+    def note_undone(self) -> None:
+        """Follow the layer, whose last step was undone."""
         if self._undo:
             change = self._undo.pop()
             self._redo.append(change)
             for position, old, _ in change.renamed:
-                self._refilter.give_new_id(position, old)
+                self.refilter.give_new_id(position, old)
             if change.step is not None:
-                self._refilter.forget(change.step)
+                self.refilter.forget(change.step)
             self._unsure.update(change.before)
             self._set_statuses(change.before)
 
@@ -161,15 +188,23 @@ class ConfidenceFilter:
         self._drop_preview()
         self._read_table()
         self.layer.redo()
+        self.note_redone()
+
+    def note_redone(self) -> None:
+        """Follow the layer, whose last undone step was done again."""
         if self._redo:
             change = self._redo.pop()
             self._undo.append(change)
             for position, _, new in change.renamed:
-                self._refilter.give_new_id(position, new)
+                self.refilter.give_new_id(position, new)
             if change.step is not None:
-                self._refilter.note(change.step)
+                self.refilter.note(change.step)
             self._unsure.update(change.after)
             self._set_statuses(change.after)
+
+    def forget_redo(self) -> None:
+        """Follow the layer, whose undone steps can't be done again."""
+        self._redo.clear()
 
     def flush(self) -> None:
         """Write what waits: the table and the picture."""
@@ -184,20 +219,27 @@ class ConfidenceFilter:
         self._drop_preview()
         self.flush()
         self.closed = True
+        attach_filter(self.layer, None)
         self.layer.events.paint.disconnect(self._on_paint)
         self.layer.events.data.disconnect(self._on_new_data)
         self.layer.events.editable.disconnect(self._on_editable)
         self.layer.mouse_drag_callbacks.remove(self._before_stroke)
-        for key in (_UNDO, _REDO):
-            self.layer.bind_key(key, None)
+        if editor_of(self.layer) is None:
+            for key in (_UNDO, _REDO):
+                self.layer.bind_key(key, None)
+
+    def bind_keys(self) -> None:
+        """Take the layer's keys for undo and redo, unless an editor has them."""
+        if editor_of(self.layer) is None:
+            self.layer.bind_key(_UNDO, self.undo, overwrite=True)
+            self.layer.bind_key(_REDO, self.redo, overwrite=True)
 
     def _connect(self) -> None:
         self.layer.events.paint.connect(self._on_paint)
         self.layer.events.data.connect(self._on_new_data)
         self.layer.events.editable.connect(self._on_editable)
         self.layer.mouse_drag_callbacks.insert(0, self._before_stroke)
-        self.layer.bind_key(_UNDO, self.undo, overwrite=True)
-        self.layer.bind_key(_REDO, self.redo, overwrite=True)
+        self.bind_keys()
 
     def _paint(self, step: Step) -> bool:
         """Write a step through the layer's history; whether there was anything to write."""
@@ -207,38 +249,39 @@ class ConfidenceFilter:
             return False
         outer = self._labels.shape[:-2]
         index = (*np.unravel_index(plane, outer), y, x) if outer else (y, x)
-        self._own_step = True
+        self.own_step = step
         try:
             with self.layer.block_history():
                 self.layer.data_setitem(self._geometry.to_layer_indices(index), values)
         finally:
-            self._own_step = False
+            self.own_step = None
         return True
 
     def _drop_preview(self) -> None:
         """Back to what was shown before the slider was dragged."""
         for step in reversed(self._dragged):
-            self._refilter.revert_pixels(step)
-            self._refilter.forget(step)
+            self.refilter.revert_pixels(step)
+            self.refilter.forget(step)
         if self._dragged:
             self._dragged = []
             self._picture.cancel()
 
     def _before_stroke(self, layer: Labels, event: Any) -> None:
         """A person works on what is shown, even where the slider has not come to rest."""
-        if self._dragged:
-            self.commit(self.threshold)
+        self.settle()
 
     def _on_paint(self, event: Any) -> None:
-        if self._own_step:
-            return
+        if self.own_step is None and editor_of(self.layer) is None:
+            self.note_painted(*painted_ids(event.value))
+
+    def note_painted(self, lost: set[int], gained: set[int]) -> None:
+        """Follow the layer, where a person took pixels from some labels and gave them to others."""
         self._read_table()
-        lost, gained = painted_ids(event.value)
         before = {label: self._person.get(label, "") for label in lost | gained}
         renamed = [moved for label in gained if (moved := self._keep_id_free(label))]
         for label in lost | gained:
-            position = self._refilter.position(label)
-            detected = position is not None and bool(self._refilter.shown[position])
+            position = self.refilter.position(label)
+            detected = position is not None and bool(self.refilter.shown[position])
             added = self._person.get(label) == "added" or not detected
             self._person[label] = "added" if added else "edited"
         self._erased -= gained
@@ -252,9 +295,11 @@ class ConfidenceFilter:
     def _find_erased(self) -> None:
         """Note which of the labels that a person changed have no pixels any more."""
         labels, self._unsure = self._unsure, set()
-        unseen = [label for label in labels if not self._refilter.is_seen(label)]
+        editor = editor_of(self.layer)
+        seen = self.refilter.is_seen if editor is None else editor.index.__contains__
+        unseen = [label for label in labels if not seen(label)]
         self._erased.difference_update(labels)
-        for plane in as_planes(self._labels):
+        for plane in as_planes(self._labels) if editor is None else ():
             if not unseen:
                 break
             present = np.unique(plane[np.isin(plane, unseen)])
@@ -264,11 +309,11 @@ class ConfidenceFilter:
 
     def _keep_id_free(self, label: int) -> tuple[int, int, int] | None:
         """Where a person paints with the id reserved for a hidden object, that object gets another one."""
-        position = self._refilter.position(label)
-        if position is None or self._refilter.shown[position]:
+        position = self.refilter.position(label)
+        if position is None or self.refilter.shown[position]:
             return None
-        unused = max(int(self._refilter.ids.max()), label, *self._person, 0) + 1
-        self._refilter.give_new_id(position, unused)
+        unused = max(int(self.refilter.ids.max()), label, *self._person, 0) + 1
+        self.refilter.give_new_id(position, unused)
         return position, label, unused
 
     def _set_statuses(self, changes: dict[int, str]) -> None:
@@ -283,6 +328,7 @@ class ConfidenceFilter:
     def _read_table(self) -> None:
         """Take over what a person wrote into the status column."""
         self._table.flush()
+        self._find_erased()
         features = self.layer.features
         if "status" in features and "index" in features:
             status = features["status"].astype(str).to_numpy()
@@ -296,7 +342,15 @@ class ConfidenceFilter:
         if self.closed:
             return
         self._find_erased()
-        refilter = self._refilter
+        if editor_of(self.layer) is None:
+            self.layer.features = self._rows()
+        count = len(self.shown_confidence) + self.added
+        shown = {"confidence": self.threshold, "objects": count}
+        record = {**self.layer.metadata.get(METADATA_KEY, {}), "shown": shown}
+        self.layer.metadata = {**self.layer.metadata, METADATA_KEY: record}
+
+    def _rows(self) -> pd.DataFrame:
+        refilter = self.refilter
         labels = self._row_labels()
         rows = rows_by_id(self.objects.features.assign(index=refilter.ids), labels)
         words = dict(zip(refilter.ids.tolist(), refilter.shown.tolist(), strict=True))
@@ -308,16 +362,12 @@ class ConfidenceFilter:
             others = features.drop_duplicates("index").set_index("index").reindex(labels)
             for column in others.columns.difference(rows.columns):
                 rows[column] = others[column].to_numpy()
-        self.layer.features = rows
-        count = len(self.shown_confidence) + self.added
-        shown = {"confidence": self.threshold, "objects": count}
-        record = {**self.layer.metadata.get(METADATA_KEY, {}), "shown": shown}
-        self.layer.metadata = {**self.layer.metadata, METADATA_KEY: record}
+        return rows
 
     def _row_labels(self) -> NDArray[np.int64]:
         """Labels with a row: all up to the largest in use, or only those in use where gaps prevail."""
-        ids = self._refilter.ids
-        in_use = np.union1d(ids[self._refilter.shown], [0, *range(1, self.objects.kept + 1), *self._person])
+        ids = self.refilter.ids
+        in_use = np.union1d(ids[self.refilter.shown], [0, *range(1, self.objects.kept + 1), *self._person])
         largest = int(in_use[-1])
         return in_use.astype(np.int64) if too_sparse(largest, len(in_use)) else np.arange(largest + 1)
 

@@ -1,9 +1,11 @@
-"""What a person changed: one adapter for the private payload of napari's `paint` event."""
+"""What a person changed: one adapter for what napari keeps private about painting."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from napari.layers import Labels
+from numpy.typing import NDArray
 
 
 def painted_ids(steps: Iterable[Any]) -> tuple[set[int], set[int]]:
@@ -27,3 +29,35 @@ def painted_ids(steps: Iterable[Any]) -> tuple[set[int], set[int]]:
         old.update(int(i) for i in np.unique(np.asarray(before)))
         new.update(int(i) for i in np.unique(np.asarray(after)))
     return old - {0}, new - {0}
+
+
+def painted_strokes(steps: Iterable[Any]) -> Iterator[tuple[tuple[NDArray[Any], ...], NDArray[Any], Any]]:
+    """Coordinates in the layer's data, labels there before, and label or labels painted, stroke by stroke.
+
+    Parameters
+    ----------
+    steps : iterable
+        The `value` of a labels layer's ``paint`` event.
+    """
+    for step in steps:
+        if not hasattr(step, "old_values"):
+            index, old, new = step
+            if np.size(old):
+                yield tuple(np.ravel(i) for i in index), np.ravel(old), new
+            continue
+        shape = tuple(s.stop - s.start for s in step.slice_key)
+        mask = np.ones(shape, bool) if step.mask is None else np.reshape(step.mask, shape)
+        places = np.nonzero(mask)
+        if len(places[0]):
+            index = tuple(i + s.start for i, s in zip(places, step.slice_key, strict=True))
+            yield index, np.ravel(step.old_values), step.new_value
+
+
+def history_lengths(layer: Labels) -> tuple[int, int]:
+    """Steps that napari can undo and redo on a layer."""
+    return len(layer._undo_history), len(layer._redo_history)
+
+
+def forget_redo(layer: Labels) -> None:
+    """Let napari forget the steps that were undone, as it does when somebody paints."""
+    layer._redo_history.clear()

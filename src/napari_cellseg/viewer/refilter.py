@@ -40,6 +40,8 @@ class Step:
         Pieces of the added objects as they were painted.
     painted_before : dict
         The same of an earlier time when they were painted.
+    by_person : bool
+        Whether a person chose the object, not the threshold.
     """
 
     before: float
@@ -50,6 +52,7 @@ class Step:
     touched: list[int] = field(default_factory=list)
     painted: dict[int, tuple[Piece, ...]] = field(default_factory=dict)
     painted_before: dict[int, tuple[Piece, ...]] = field(default_factory=dict)
+    by_person: bool = False
 
     def pixels(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.int32]]:
         """Plane, row and column of each changed pixel, and its new label."""
@@ -123,6 +126,13 @@ class Refilter:
         missing = np.flatnonzero(~self.shown & wanted & free)
         for position in missing[np.argsort(-self.confidence[missing], kind="stable")]:
             self._add(int(position), step)
+        self.note(step)
+        return step
+
+    def show(self, position: int) -> Step:
+        """Show one hidden object where it has room, whatever the threshold."""
+        step = Step(self.threshold, self.threshold, by_person=True)
+        self._add(position, step)
         self.note(step)
         return step
 

@@ -1,0 +1,351 @@
+"""Editing a labels layer: one undo order over painting, edits and table rows behind Ctrl+Z."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from app_model.types import KeyCode, KeyMod
+from napari.layers import Labels
+
+from napari_cellseg.errors import LabelsError
+from napari_cellseg.labels.edit import Edit, check_editable, edit_of_strokes
+from napari_cellseg.labels.index import ObjectIndex
+from napari_cellseg.review.status import Cells, cells_after_edit, model_origin
+from napari_cellseg.viewer.attached import attach_editor, filter_of
+from napari_cellseg.viewer.candidates import rows_of_step
+from napari_cellseg.viewer.coalesced import Later
+from napari_cellseg.viewer.label_layer import METADATA_KEY, empty_history
+from napari_cellseg.viewer.label_rows import LabelRows, RowChange
+from napari_cellseg.viewer.painted import forget_redo, history_lengths, painted_strokes
+
+HISTORY = 100
+"""Steps that can be undone."""
+UNDO = KeyMod.CtrlCmd | KeyCode.KeyZ
+REDO = KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
+
+
+@dataclass(frozen=True, eq=False)
+class EditStep:
+    """One step of the undo order.
+
+    Attributes
+    ----------
+    name : str
+        What was done.
+    edit : Edit or None
+        The pixels, which napari's own history holds too; None for a step of rows only.
+    rows : RowChange
+        The table.
+    """
+
+    name: str
+    edit: Edit | None
+    rows: RowChange
+
+
+Watcher = Callable[[EditStep | None, str], None]
+"""Told of each step and of what happened to it: ``"done"``, ``"undone"`` or ``"redone"``; None and
+``"replaced"`` where the labels are others."""
+
+
+class Editor:
+    """Owns the undo order, the object index and the table of a labels layer until it is closed.
+
+    Whatever else is attached to the layer, such as a confidence filter, follows.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        Its data must be a writable numpy or zarr array.
+    later : Later, optional
+        How to wait between two events of the table without blocking; None tells at once.
+
+    Raises
+    ------
+    LabelsError
+        Where the data cannot be edited in place.
+    """
+
+    def __init__(self, layer: Labels, later: Later | None = None) -> None:
+        check_editable(layer.data)
+        self.layer = layer
+        self.closed = False
+        self.watchers: list[Watcher] = []
+        self._done: deque[EditStep] = deque(maxlen=HISTORY)
+        self._undone: deque[EditStep] = deque(maxlen=HISTORY)
+        self._busy = False
+        self._announced: list[Any] = []
+        self.index = ObjectIndex.build(layer.data)
+        self.rows = LabelRows(layer, later)
+        self._origin = _origin_of(layer)
+        self._settle_filter()
+        self.rows.lay_out(self.index.labels(), "predicted", self._origin)
+        attach_editor(layer, self)
+        self._lengths = history_lengths(layer)
+        self._connect()
+
+    @property
+    def undo_names(self) -> tuple[str, ...]:
+        """What can be undone, the next one last."""
+        return tuple(step.name for step in self._done)
+
+    @property
+    def redo_names(self) -> tuple[str, ...]:
+        """What can be done again, the next one last."""
+        return tuple(step.name for step in self._undone)
+
+    def ready(self) -> ObjectIndex:
+        """The index, after everything that is shown was taken in; ask for it before an edit is made."""
+        self._settle_filter()
+        self._take_in()
+        return self.index
+
+    def apply(self, edit: Edit, rows: Mapping[int, Mapping[str, Any]] | None = None) -> bool:
+        """Apply an edit as one step.
+
+        Parameters
+        ----------
+        edit : Edit
+            Made from the index that `ready` gave.
+        rows : mapping of label to mapping of column to value, optional
+            What the table says of some labels, beyond what follows from the edit.
+
+        Returns
+        -------
+        bool
+            Whether anything changed.
+
+        Raises
+        ------
+        LabelsError
+            Where the pixels are no longer what they were when the edit was made.
+        """
+        self.ready()
+        if edit.is_empty:
+            return False
+        if not np.array_equal(np.asarray(self.layer.data[edit.indices]), edit.before):
+            raise LabelsError(
+                f"The labels have changed since the edit '{edit.name}' was made. Make it again."
+            )
+        self._busy = True
+        try:
+            with self.layer.block_history():
+                self.layer.data_setitem(*edit.indices_values())
+        finally:
+            self._busy = False
+        self._note(edit, rows or {})
+        return True
+
+    def set_rows(self, name: str, rows: Mapping[int, Mapping[str, Any]]) -> bool:
+        """Change cells of the table as one step without pixels; returns whether anything changed."""
+        self.ready()
+        change = self.rows.write(rows)
+        if change.is_empty:
+            return False
+        forget_redo(self.layer)
+        found = filter_of(self.layer)
+        if found is not None:
+            found.forget_redo()
+        self._push(EditStep(name, None, change))
+        return True
+
+    def undo(self, layer: Labels | None = None) -> None:
+        """Undo the last step, pixels and table."""
+        self.ready()
+        if self._done:
+            self._load(undo=True)
+        elif history_lengths(self.layer)[0]:
+            self._step_unknown(undo=True)
+
+    def redo(self, layer: Labels | None = None) -> None:
+        """Do the last undone step again, pixels and table."""
+        self.ready()
+        if self._undone:
+            self._load(undo=False)
+        elif history_lengths(self.layer)[1]:
+            self._step_unknown(undo=False)
+
+    def rebuild(self) -> None:
+        """Look at all pixels again, after somebody changed them in a way that cannot be followed."""
+        self._done.clear()
+        self._undone.clear()
+        self._announced.clear()
+        self.index = ObjectIndex.build(self.layer.data)
+        self.rows.lay_out(self.index.labels(), "predicted", self._origin)
+        frame = self.rows.frame
+        gone = ~np.isin(frame["index"], self.index.labels()) & frame["status"].isin(["predicted", "edited"])
+        self.rows.write({int(label): {"status": ""} for label in frame["index"][gone]})
+        self._lengths = history_lengths(self.layer)
+        self._tell(None, "replaced")
+
+    def flush(self) -> None:
+        """Tell of what the table has not told yet."""
+        self.rows.flush()
+
+    def close(self) -> None:
+        """Let go of the layer: its keys are the filter's or napari's again."""
+        if self.closed:
+            return
+        self._take_in()
+        self.closed = True
+        self.rows.close()
+        events = self.layer.events
+        events.paint.disconnect(self._on_paint)
+        events.labels_update.disconnect(self._on_redrawn)
+        events.set_data.disconnect(self._on_redrawn)
+        events.data.disconnect(self._on_new_data)
+        events.editable.disconnect(self._on_editable)
+        for key in (UNDO, REDO):
+            self.layer.bind_key(key, None)
+        attach_editor(self.layer, None)
+        found = filter_of(self.layer)
+        if found is not None:
+            found.bind_keys()
+
+    # -- steps ----------------------------------------------------------------------------------------------
+
+    def _note(self, edit: Edit, rows: Mapping[int, Mapping[str, Any]]) -> None:
+        """Take an edit, whose pixels are written, into the index, the table and the undo order."""
+        self.index.update(edit)
+        found = filter_of(self.layer)
+        if found is not None and found.own_step is not None:
+            changes = rows_of_step(found, found.own_step, self._origin)
+        else:
+            changes = self._cells_after(edit)
+            if found is not None:
+                found.note_painted(set(np.unique(edit.before)) - {0}, set(np.unique(edit.after)) - {0})
+        for label, values in rows.items():
+            changes[label] = {**changes.get(label, {}), **values}
+        self._push(EditStep(edit.name, edit, self.rows.write(changes)))
+
+    def _cells_after(self, edit: Edit) -> Cells:
+        """What follows from an edit of a person for the table."""
+        parents = {p for origins in edit.parents.values() for p in origins}
+        rows = self.rows.read({*edit.changed, *edit.added, *edit.removed, *parents})
+        outer = [name for name in ("t", "z") if name in rows]
+        fitting = outer if len(outer) == self.layer.ndim - 2 else ()
+        return cells_after_edit(edit, rows, outer=fitting)
+
+    def _push(self, step: EditStep) -> None:
+        self._undone.clear()
+        self._done.append(step)
+        self._lengths = history_lengths(self.layer)
+        self._tell(step, "done")
+
+    def _load(self, *, undo: bool, pixels: bool = True) -> None:
+        """Move one step between the two stacks; with `pixels` False they are written already."""
+        source, target = (self._done, self._undone) if undo else (self._undone, self._done)
+        step = source.pop()
+        if step.edit is not None:
+            if pixels:
+                self._load_pixels(undo)
+            self.index.update(step.edit.inverted() if undo else step.edit)
+        self.rows.restore(step.rows, undo=undo)
+        target.append(step)
+        self._lengths = history_lengths(self.layer)
+        self._tell(step, "undone" if undo else "redone")
+
+    def _load_pixels(self, undo: bool) -> None:
+        """One step of napari's own history, with the filter that follows it."""
+        owner = filter_of(self.layer) or self.layer
+        self._busy = True
+        try:
+            owner.undo() if undo else owner.redo()
+        finally:
+            self._busy = False
+
+    def _step_unknown(self, *, undo: bool) -> None:
+        """A step of napari's history that was made before this editor was there."""
+        self._load_pixels(undo)
+        self.rebuild()
+
+    # -- what others do -------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        events = self.layer.events
+        events.paint.connect(self._on_paint)
+        events.labels_update.connect(self._on_redrawn)
+        events.set_data.connect(self._on_redrawn)
+        events.data.connect(self._on_new_data)
+        events.editable.connect(self._on_editable)
+        self.layer.bind_key(UNDO, self.undo, overwrite=True)
+        self.layer.bind_key(REDO, self.redo, overwrite=True)
+
+    def _settle_filter(self) -> None:
+        found = filter_of(self.layer)
+        if found is not None:
+            found.settle()
+
+    def _on_paint(self, event: Any) -> None:
+        if not self._busy:
+            self._announced.append(event.value)
+            self._take_in()
+
+    def _take_in(self) -> None:
+        """Follow the strokes that were announced, once their pixels are written."""
+        while self._announced:
+            edit = edit_of_strokes("paint", self.index, painted_strokes(self._announced[0]))
+            if not np.array_equal(np.asarray(self.layer.data[edit.indices]), edit.after):
+                return
+            del self._announced[0]
+            if not edit.is_empty:
+                self._note(edit, {})
+
+    def _on_redrawn(self, event: Any = None) -> None:
+        """napari redrew, perhaps because somebody undid a step behind our back."""
+        if self._busy:
+            return
+        self._take_in()
+        undone, redone = history_lengths(self.layer)
+        moved = (undone - self._lengths[0], redone - self._lengths[1])
+        if self._announced or moved == (0, 0):
+            return
+        if moved in ((-1, 1), (1, -1)):
+            self._follow(undo=moved[0] < 0)
+        else:
+            self.rebuild()
+
+    def _follow(self, *, undo: bool) -> None:
+        """Somebody undid or redid a step of pixels on the layer itself: go along, table and all."""
+        found = filter_of(self.layer)
+        if found is not None:
+            found.note_undone() if undo else found.note_redone()
+        steps = self._done if undo else self._undone
+        while steps and steps[-1].edit is None:
+            self._load(undo=undo)
+        if steps:
+            self._load(undo=undo, pixels=False)
+        else:
+            self.rebuild()
+
+    def _on_new_data(self, event: Any = None) -> None:
+        """Somebody replaced the labels: what we know of them is void, and so are the layer's undo steps."""
+        if self.layer.data is self.index.array:
+            return
+        empty_history(self.layer)
+        try:
+            check_editable(self.layer.data)
+        except LabelsError:
+            self.close()
+            self._tell(None, "replaced")
+            return
+        self.rebuild()
+
+    def _on_editable(self, event: Any = None) -> None:
+        """napari empties its history when a layer becomes read-only."""
+        if not self.layer.editable:
+            self._done.clear()
+            self._undone.clear()
+            self._lengths = history_lengths(self.layer)
+
+    def _tell(self, step: EditStep | None, what: str) -> None:
+        for watcher in list(self.watchers):
+            watcher(step, what)
+
+
+def _origin_of(layer: Labels) -> str:
+    """Where the objects of a layer come from, as its provenance tells; empty where it does not."""
+    model = layer.metadata.get(METADATA_KEY, {}).get("model", {})
+    return model_origin(str(model["name"]), str(model["version"])) if "name" in model else ""
