@@ -166,7 +166,7 @@ def test_menu_commands(make_napari_viewer) -> None:
         path = Path(napari_cellseg.__file__).parent / "napari.yaml"
         PluginManager.instance().register(PluginManifest.from_file(path))
     open_workbench(viewer)
-    for title in ("CellSeg segment", "CellSeg evaluate"):
+    for title in ("CellSeg segment", "CellSeg correct", "CellSeg evaluate"):
         assert any(title in name for name in viewer.window.dock_widgets)
 
 

@@ -1,0 +1,339 @@
+"""What a person does to the objects of a labels layer: each a method, each one step to undo."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+
+from napari_cellseg.errors import LabelsError, OptionError
+from napari_cellseg.labels.adding import add_region
+from napari_cellseg.labels.crop import Plane
+from napari_cellseg.labels.edit import Edit
+from napari_cellseg.labels.growing import grow_from_click
+from napari_cellseg.labels.index import ObjectIndex
+from napari_cellseg.labels.merging import merge
+from napari_cellseg.labels.removing import delete, keep_largest_piece
+from napari_cellseg.labels.resizing import grow, shrink
+from napari_cellseg.labels.shaping import fill_holes, smooth
+from napari_cellseg.labels.splitting import split_automatically, split_by_line, split_by_seeds
+from napari_cellseg.review.status import Status, cells_with_class, cells_with_status
+from napari_cellseg.viewer.attached import filter_of
+from napari_cellseg.viewer.candidates import hidden_pieces
+from napari_cellseg.viewer.coalesced import Later
+from napari_cellseg.viewer.editing import Editor
+
+Position: TypeAlias = Sequence[float]
+"""A point in data coordinates of the labels layer, one number per dimension."""
+Shaping: TypeAlias = Callable[["Correction", tuple[int, ...]], Edit]
+
+LEAST_REACH = 8.0
+"""Least diameter that an object grown from a click may have, pixels."""
+FEW = 5
+"""Objects from which their usual size is known."""
+DEFAULT_REACH = 60.0
+"""Largest diameter of an object grown from a click where no other objects tell the size, pixels."""
+
+
+class Correction:
+    """The objects of one labels layer, and what can be done to them.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Tells which plane is shown.
+    layer : napari.layers.Labels
+        The labels.
+    image_layer : napari.layers.Image, optional
+        What a click grows an object from.
+    later : Later, optional
+        How to wait without blocking.
+
+    Raises
+    ------
+    LabelsError
+        Where the labels cannot be edited in place.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        layer: Labels,
+        image_layer: Image | None = None,
+        later: Later | None = None,
+    ) -> None:
+        self.viewer, self.layer, self.image_layer = viewer, layer, image_layer
+        self.editor = Editor(layer, later)
+        self.all_planes = False
+        self.pixels = 1.0
+
+    @property
+    def plane(self) -> Plane:
+        """Leading indices of the plane that edits stay in; None for all planes.
+
+        Raises
+        ------
+        OptionError
+            Where the viewer shows other axes than rows and columns.
+        """
+        if self.layer.ndim == 2 or self.all_planes:
+            return None
+        dims = self.viewer.dims
+        if tuple(dims.displayed[-2:]) != (dims.ndim - 2, dims.ndim - 1) or dims.ndisplay != 2:
+            raise OptionError("Edits work in rows and columns: show the last two axes in 2-D.")
+        point = np.asarray(self.layer.world_to_data(dims.point[-self.layer.ndim :]), float)
+        limit = np.array(self.layer.data.shape) - 1
+        return tuple(int(i) for i in np.clip(np.round(point), 0, limit)[: self.layer.ndim - 2])
+
+    @property
+    def selected(self) -> int | None:
+        """The selected object, None where the selected label has no pixels."""
+        label = int(self.layer.selected_label)
+        return label if label in self.editor.index else None
+
+    def object_at(self, position: Position) -> int:
+        """Label at a point, 0 for background and outside."""
+        index = tuple(int(np.round(p)) for p in position)
+        inside = all(0 <= i < n for i, n in zip(index, self.layer.data.shape, strict=True))
+        return int(np.asarray(self.layer.data[index])) if inside else 0
+
+    def select(self, label: int) -> None:
+        """Make an object the selected one."""
+        self.layer.selected_label = label
+
+    # -- edits ------------------------------------------------------------------------------------------
+
+    def delete(self, objects: Iterable[int]) -> str:
+        """Delete objects; returns what happened, in words."""
+        return self._do(lambda index: delete(self.layer.data, index, objects, plane=self.plane), "")
+
+    def merge(self, objects: Iterable[int]) -> str:
+        """Make one object of several, which is selected then."""
+        chosen = sorted(objects)
+        words = self._do(lambda index: merge(self.layer.data, index, chosen, plane=self.plane), "")
+        self.select(chosen[0])
+        return words
+
+    def split_by_line(self, points: NDArray[np.float64]) -> str:
+        """Cut the objects that a line (N, ndim) crosses right through."""
+        return self._do(
+            lambda index: split_by_line(self.layer.data, index, None, points[:, -2:], plane=self.plane),
+            "the line crosses no object right through",
+        )
+
+    def split_by_seeds(self, label: int, seeds: NDArray[np.float64]) -> str:
+        """Cut an object into one part per seed (N, ndim)."""
+        return self._do(
+            lambda index: split_by_seeds(
+                self.layer.data, index, label, seeds[:, len(self.plane or ()) :], plane=self.plane
+            ),
+            "two seeds in one object are needed",
+        )
+
+    def split_automatically(self, objects: Sequence[int]) -> str:
+        """Cut an object at its necks."""
+        return self._do(
+            lambda index: split_automatically(self.layer.data, index, objects[0], plane=self.plane),
+            "the object has no neck to be cut at; draw a line or set seeds",
+        )
+
+    def fill_holes(self, objects: Sequence[int]) -> str:
+        """Fill the holes of objects."""
+        return self._do(
+            lambda index: fill_holes(self.layer.data, index, objects, plane=self.plane), "there is no hole"
+        )
+
+    def smooth(self, objects: Sequence[int]) -> str:
+        """Smooth the borders of objects."""
+        return self._do(
+            lambda index: smooth(self.layer.data, index, objects, plane=self.plane), "it is smooth already"
+        )
+
+    def keep_largest_piece(self, objects: Sequence[int]) -> str:
+        """Drop all but the largest piece of objects."""
+        return self._do(
+            lambda index: keep_largest_piece(self.layer.data, index, objects, plane=self.plane),
+            "it is one piece",
+        )
+
+    def grow(self, objects: Sequence[int]) -> str:
+        """Grow objects by `pixels`, not into others."""
+        return self._do(
+            lambda index: grow(self.layer.data, index, objects, self.pixels, plane=self.plane),
+            "there is no room",
+        )
+
+    def shrink(self, objects: Sequence[int]) -> str:
+        """Shrink objects by `pixels`."""
+        return self._do(
+            lambda index: shrink(self.layer.data, index, objects, self.pixels, plane=self.plane), ""
+        )
+
+    def _do(self, make: Callable[[ObjectIndex], Edit], why_not: str) -> str:
+        edit = make(self.editor.ready())
+        if not self.editor.apply(edit):
+            return f"Nothing changed: {why_not}." if why_not else "Nothing changed."
+        return edit_words(edit)
+
+    # -- new objects --------------------------------------------------------------------------------------
+
+    def add_at(self, position: Position) -> str:
+        """Grow a new object from the intensity around a point.
+
+        Raises
+        ------
+        LabelsError
+            Where there is no image, or nothing stands out there.
+        """
+        image = self._image_plane()
+        index = self.editor.ready()
+        reach = self._reach(index)
+        y, x = (int(np.round(p)) for p in position[-2:])
+        size = int(np.ceil(reach)) + 2
+        window = tuple(
+            slice(max(0, c - size), min(n, c + size + 1))
+            for c, n in zip((y, x), self.layer.data.shape[-2:], strict=True)
+        )
+        if any(part.stop <= part.start for part in window):
+            raise LabelsError("Click on the image.")
+        leading = self._leading()
+        taken = np.asarray(self.layer.data[(*leading, *window)]) > 0
+        origin = tuple(part.start for part in window)
+        pixels = np.asarray(image[window])
+        point = (position[-2] - origin[0], position[-1] - origin[1])
+        mask = grow_from_click(pixels, point, max_diameter=reach, taken=taken)
+        if not mask.any():
+            raise LabelsError("Nothing stands out from its surroundings here. Draw the object instead.")
+        plane = leading or None
+        edit = add_region(self.layer.data, index, mask, origin, plane=plane)
+        self.editor.apply(edit)
+        self.select(edit.added[0])
+        return edit_words(edit)
+
+    def _leading(self) -> tuple[int, ...]:
+        """Leading indices of the shown plane, whatever edits are confined to."""
+        everywhere, self.all_planes = self.all_planes, False
+        try:
+            return self.plane or ()
+        finally:
+            self.all_planes = everywhere
+
+    def _image_plane(self) -> Any:
+        """The shown plane of the image, (Y, X) or (Y, X, C), not loaded where it is lazy."""
+        layer = self.image_layer
+        if layer is None:
+            raise LabelsError("An image is needed to grow an object from: choose one above.")
+        data = layer.data[0] if layer.multiscale else layer.data
+        dims = self.viewer.dims
+        point = np.asarray(layer.world_to_data(dims.point[-layer.ndim :]), float)
+        leading = tuple(int(i) for i in np.clip(np.round(point), 0, np.array(data.shape[: layer.ndim]) - 1))[
+            :-2
+        ]
+        plane = data[leading] if leading else data
+        if tuple(plane.shape[:2]) != tuple(self.layer.data.shape[-2:]):
+            raise LabelsError(f"'{layer.name}' has another size than the labels: choose their image above.")
+        return plane
+
+    def _reach(self, index: ObjectIndex) -> float:
+        """Largest diameter of a new object: twice the usual one of this image."""
+        areas = index.extents()[3]
+        if len(areas) < FEW:
+            return DEFAULT_REACH
+        return max(LEAST_REACH, 2 * float(np.sqrt(4 * np.median(areas) / np.pi)))
+
+    def promote_at(self, position: Position) -> str:
+        """Add the candidate under a point.
+
+        Raises
+        ------
+        LabelsError
+            Where there is none, or it has no room.
+        """
+        self.editor.ready()
+        slider = filter_of(self.layer)
+        found = self._candidate_at(position)
+        if slider is None or found is None:
+            raise LabelsError("There is no candidate here: click into one of the outlines.")
+        if not slider.promote(found):
+            raise LabelsError("Other objects leave this candidate no room.")
+        label = int(slider.refilter.ids[found])
+        self.select(label)
+        return f"Added the candidate as {label}."
+
+    def _candidate_at(self, position: Position) -> int | None:
+        slider = filter_of(self.layer)
+        if slider is None:
+            return None
+        y, x = (int(np.round(p)) for p in position[-2:])
+        number = plane_number(self._leading(), self.layer.data.shape)
+        for place, pieces in hidden_pieces(slider):
+            for piece in pieces:
+                inside = piece.y.start <= y < piece.y.stop and piece.x.start <= x < piece.x.stop
+                if piece.plane == number and inside and piece.mask[y - piece.y.start, x - piece.x.start]:
+                    return place
+        return None
+
+    # -- rows ---------------------------------------------------------------------------------------------
+
+    def set_class(self, objects: Iterable[int], name: str) -> str:
+        """Give objects a class."""
+        labels = list(objects)
+        changed = self.editor.set_rows("set class", cells_with_class(self.editor.rows.read(labels), name))
+        return f"{_objects(labels)}: class '{name}'." if changed else "Nothing changed."
+
+    def set_status(self, objects: Iterable[int], status: Status) -> str:
+        """Give objects a status."""
+        labels = list(objects)
+        cells = cells_with_status(self.editor.rows.read(labels), status)
+        changed = self.editor.set_rows(f"mark as {status.value}", cells)
+        return f"{_objects(labels)}: {status.value}." if changed else "Nothing changed."
+
+    def classes(self) -> list[str]:
+        """Classes in use, in order of the alphabet."""
+        names = self.editor.rows.frame["class"].dropna().astype(str).unique().tolist()
+        return sorted(name for name in names if name)
+
+    def describe(self, label: int | None) -> str:
+        """What is known of an object, in a line."""
+        if label is None:
+            return "No object is selected."
+        if label not in self.editor.index:
+            return f"Object {label} is gone."
+        row = self.editor.rows.read([label]).iloc[0]
+        confidence = row.get("confidence", np.nan)
+        parts = [str(row["class"]), str(row["status"]), f"{self.editor.index.area(label):,} px"]
+        if np.isfinite(float(confidence)):
+            parts.append(f"confidence {float(confidence):.2f}")
+        return f"Object {label}: {', '.join(part for part in parts if part)}"
+
+    def close(self) -> None:
+        """Let go of the layer."""
+        self.editor.close()
+
+
+def plane_number(leading: tuple[int, ...], shape: tuple[int, ...]) -> int:
+    """Number of a plane among all planes of an array."""
+    return int(np.ravel_multi_index(leading, shape[: len(leading)])) if leading else 0
+
+
+def edit_words(edit: Edit) -> str:
+    """What an edit did, in words."""
+    parts = [f"{edit.name[:1].upper()}{edit.name[1:]}"]
+    if edit.changed:
+        parts.append(f"changed {_numbers(edit.changed)}")
+    if edit.added:
+        parts.append(f"new {_numbers(edit.added)}")
+    if edit.removed:
+        parts.append(f"gone {_numbers(edit.removed)}")
+    return f"{parts[0]}: {', '.join(parts[1:])}."
+
+
+def _objects(labels: Sequence[int]) -> str:
+    return f"Object {labels[0]}" if len(labels) == 1 else f"{len(labels):,} objects"
+
+
+def _numbers(labels: Sequence[int]) -> str:
+    shown = ", ".join(map(str, labels[:4]))
+    return f"{shown} and {len(labels) - 4:,} more" if len(labels) > 4 else shown

@@ -1,0 +1,146 @@
+"""Looking at the objects of a layer one by one, the most doubtful first."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from napari_cellseg.events import Job
+from napari_cellseg.review.doubt import doubt
+from napari_cellseg.review.queue import ReviewQueue
+from napari_cellseg.review.seams import on_seams
+from napari_cellseg.review.shapes import measuring_shapes
+from napari_cellseg.review.status import Status, is_present
+from napari_cellseg.viewer.correcting import Correction
+from napari_cellseg.viewer.editing import EditStep
+from napari_cellseg.viewer.jumping import jump_to_object, objects_in_view
+from napari_cellseg.viewer.label_layer import METADATA_KEY
+
+
+class Review:
+    """The queue of a layer, which follows every edit and its undoing.
+
+    Parameters
+    ----------
+    correction : Correction
+        The objects.
+    rows : DataFrame
+        As `doubting` gives them.
+    """
+
+    def __init__(self, correction: Correction, rows: pd.DataFrame) -> None:
+        self.correction = correction
+        self.queue = ReviewQueue(rows)
+        self.on_change: list[Callable[[], None]] = []
+        self._reasons = dict(zip(rows["index"].tolist(), rows["reason"].tolist(), strict=True))
+        correction.editor.watchers.insert(0, self._on_step)
+
+    @property
+    def sentence(self) -> str:
+        """How far the review is, and what is odd about the current object."""
+        queue = self.queue
+        words = f"{queue.progress} reviewed, {len(queue.waiting):,} left"
+        if queue.is_done:
+            words += "; the image is marked as done"
+        if queue.current is None:
+            return f"{words}."
+        reason = self._reasons.get(queue.current, "")
+        return f"{words}. {self.correction.describe(queue.current)}{f' — {reason}' if reason else ''}"
+
+    def next(self) -> None:
+        """Show the next object."""
+        self._show(self.queue.next())
+
+    def skip(self) -> None:
+        """Leave the current object for the end and show the next."""
+        self._show(self.queue.skip())
+
+    def back(self) -> None:
+        """Show the object that was looked at before."""
+        self._show(self.queue.previous())
+
+    def accept(self) -> None:
+        """Take the current object as right, as one undo step, and show the next."""
+        self._follow_selection()
+        if self.queue.current is not None:
+            self.correction.set_status([self.queue.current], Status.ACCEPTED)
+            self.next()
+
+    def delete(self) -> None:
+        """Delete the current object, and show the next."""
+        self._follow_selection()
+        if self.queue.current is not None:
+            self.correction.delete([self.queue.current])
+            self._show(self.queue.current)
+
+    def accept_view(self) -> int:
+        """Take all objects in the field of view as right, as one step; returns how many."""
+        editor = self.correction.editor
+        labels = objects_in_view(self.correction.layer, editor.ready()).tolist()
+        rows = editor.rows.read(labels)
+        left = rows["index"][is_present(rows) & (rows["status"] != Status.ACCEPTED.value)].tolist()
+        if left:
+            self.correction.set_status(left, Status.ACCEPTED)
+        return len(left)
+
+    def mark_done(self, done: bool) -> None:
+        """Say whether the image is done."""
+        self.queue.mark_done(done)
+        self._tell()
+
+    def close(self) -> None:
+        """Follow no longer."""
+        watchers = self.correction.editor.watchers
+        if self._on_step in watchers:
+            watchers.remove(self._on_step)
+
+    def _follow_selection(self) -> None:
+        """The object that the person selected is the current one."""
+        selected = self.correction.selected
+        if selected is not None and selected != self.queue.current:
+            self.queue.go_to(selected)
+
+    def _show(self, label: int | None) -> None:
+        if label is not None and label in self.correction.editor.index:
+            correction = self.correction
+            correction.select(label)
+            jump_to_object(correction.viewer, correction.layer, correction.editor.index, label)
+        self._tell()
+
+    def _on_step(self, step: EditStep | None, what: str) -> None:
+        rows = self.correction.editor.rows
+        if step is None:
+            self.queue.update(rows.frame)
+        else:
+            labels = {*step.rows.before["index"].tolist(), *step.rows.after["index"].tolist()}
+            gone = sorted(labels - set(rows.read(labels)["index"].tolist()))
+            missing = pd.DataFrame({"index": gone, "status": "", "class": ""})
+            self.queue.update(pd.concat([rows.read(labels)[list(missing)], missing], ignore_index=True))
+        self._tell()
+
+    def _tell(self) -> None:
+        for callback in list(self.on_change):
+            callback()
+
+
+def doubting(correction: Correction) -> Job[pd.DataFrame]:
+    """How doubtful each object is, as a job.
+
+    Returns
+    -------
+    DataFrame
+        A row per object: ``index``, ``status``, ``class``, ``doubt`` and ``reason``.
+    """
+    index = correction.editor.ready()
+    frame = correction.editor.rows.frame.copy()
+    labels, low, high, _ = index.extents()
+    shapes = yield from measuring_shapes(index.array, index, labels.tolist())
+    rows = frame[is_present(frame) & frame["index"].isin(labels)]
+    table = rows.merge(shapes, on="index", suffixes=("_known", ""))
+    resolved = correction.layer.metadata.get(METADATA_KEY, {}).get("resolved", {})
+    if {"tile", "overlap", "scale"} <= set(resolved) and resolved["tile"] is not None:
+        seams = labels[on_seams(low, high, index.shape, resolved)]
+        table["seam"] = np.isin(table["index"], seams)
+    found = doubt(table)
+    kept = table[["index", "status", "class"]].reset_index(drop=True)
+    return kept.assign(doubt=found["doubt"].to_numpy(), reason=found["reason"].to_numpy())

@@ -1,0 +1,95 @@
+"""The list of what is wrong by simple rules, each with the edit that puts it right."""
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
+
+from napari_cellseg.review.quality import Finding
+from napari_cellseg.widgets.correct_buttons import small_button
+from napari_cellseg.widgets.fields import Sentence, explain
+
+MOST_SHOWN = 500
+"""Findings that are listed at once."""
+
+
+class ChecksBox(QWidget):
+    """Signals `asked`, `chosen` (Finding) and `fix_asked` (list of Finding)."""
+
+    asked = Signal()
+    chosen = Signal(object)
+    fix_asked = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.check = QPushButton("&Check all objects")
+        explain(self.check, "Check all objects", "Look for holes, pieces, specks, duplicates, cut objects.")
+        self.check.clicked.connect(self.asked)
+        self.sentence = Sentence("What was found")
+        self.list = QListWidget()
+        explain(self.list, "What is wrong", "Click a line, or use the arrow keys, to see the place.")
+        self.list.currentItemChanged.connect(self._on_item)
+        self.fix = small_button("Fix this one", "Put right what is chosen in the list, as one step to undo.")
+        self.fix_kind = small_button("Fix all of this kind", "The same for all in the list that are alike.")
+        self.fix.clicked.connect(self._on_fix)
+        self.fix_kind.clicked.connect(self._on_fix_kind)
+        row = QHBoxLayout()
+        row.addWidget(self.fix)
+        row.addWidget(self.fix_kind)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 4, 0, 0)
+        for widget in (self.check, self.sentence, self.list):
+            layout.addWidget(widget)
+        layout.addLayout(row)
+        self.show_findings([])
+        self.sentence.say("")
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is listed."""
+        items = [self.list.item(i) for i in range(self.list.count())]
+        return [item.data(Qt.ItemDataRole.UserRole) for item in items]
+
+    def show_findings(self, findings: list[Finding]) -> None:
+        """List what is wrong."""
+        self.list.clear()
+        for finding in findings[:MOST_SHOWN]:
+            item = QListWidgetItem(f"{finding.words} → {finding.fix}" if finding.fix else finding.words)
+            item.setData(Qt.ItemDataRole.UserRole, finding)
+            item.setToolTip(finding.words)
+            self.list.addItem(item)
+        more = f"; the first {MOST_SHOWN} are listed" if len(findings) > MOST_SHOWN else ""
+        self.sentence.say(f"{len(findings):,} found{more}." if findings else "Nothing was found.")
+        self._enable()
+
+    def drop(self, findings: list[Finding]) -> None:
+        """Take findings off the list."""
+        gone = {id(finding) for finding in findings}
+        for i in reversed(range(self.list.count())):
+            if id(self.list.item(i).data(Qt.ItemDataRole.UserRole)) in gone:
+                self.list.takeItem(i)
+        self.sentence.say(f"{self.list.count():,} left.")
+        self._enable()
+
+    def _current(self) -> Finding | None:
+        item = self.list.currentItem()
+        return None if item is None else item.data(Qt.ItemDataRole.UserRole)
+
+    def _enable(self) -> None:
+        finding = self._current()
+        for button in (self.fix, self.fix_kind):
+            button.setEnabled(finding is not None and bool(finding.fix))
+
+    def _on_item(self, item: QListWidgetItem | None, before: object = None) -> None:
+        self._enable()
+        if item is not None:
+            self.chosen.emit(item.data(Qt.ItemDataRole.UserRole))
+
+    def _on_fix(self) -> None:
+        finding = self._current()
+        if finding is not None:
+            self.fix_asked.emit([finding])
+
+    def _on_fix_kind(self) -> None:
+        finding = self._current()
+        if finding is not None:
+            same = [f for f in self.findings if (f.rule, f.fix) == (finding.rule, finding.fix)]
+            self.fix_asked.emit(same)

@@ -1,0 +1,99 @@
+"""The review queue in the Correct dock: progress, one object at a time, four buttons."""
+
+from functools import partial
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_cellseg.review.status import Status
+from napari_cellseg.viewer.reviewing import Review
+from napari_cellseg.widgets.correct_buttons import small_button
+from napari_cellseg.widgets.fields import NarrowCombo, Sentence, explain
+
+FILTERS = (
+    ("Not looked at yet", None),
+    ("Edited", (Status.EDITED,)),
+    ("Added", (Status.ADDED,)),
+    ("Everything but accepted", (Status.PREDICTED, Status.EDITED, Status.ADDED)),
+    ("All objects", tuple(Status)),
+)
+"""Which objects are gone through, and their statuses; None is the queue's own choice."""
+
+
+class ReviewBox(QWidget):
+    """Signals `started` and `pressed` (accept, delete, skip, back or accept_view)."""
+
+    started = Signal()
+    pressed = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._review: Review | None = None
+        self.start = QPushButton("Start &review")
+        explain(self.start, "Start review", "Order the objects by doubt and show the most doubtful one.")
+        self.start.clicked.connect(self.started)
+        self.bar = QProgressBar()
+        self.bar.setAccessibleName("Objects that were looked at")
+        self.sentence = Sentence("Review")
+        self.which = NarrowCombo()
+        self.which.fill(list(FILTERS))
+        explain(
+            self.which, "Go through", "Which objects the review goes through. Default: not looked at yet."
+        )
+        self.which.currentIndexChanged.connect(self._on_filter)
+        self.done = QCheckBox("This image is done")
+        explain(self.done, "This image is done", "Mark the image as done, whatever is left.")
+        self.done.clicked.connect(self._on_done)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 4, 0, 0)
+        layout.addWidget(self.start)
+        layout.addWidget(self.which)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.sentence)
+        layout.addLayout(self._buttons())
+        layout.addWidget(self.done)
+        layout.addStretch(1)
+        self.show_review(None)
+
+    def _buttons(self) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setSpacing(3)
+        self.buttons: dict[str, QPushButton] = {}
+        for number, (action, title, words) in enumerate((
+            ("accept", "Accept (A)", "This object is right: go to the next. Key: A."),
+            ("delete", "Delete (D)", "Delete this object and go to the next. Key: D."),
+            ("skip", "Skip (N)", "Leave this object for the end. Key: N."),
+            ("back", "Back (Shift+N)", "Back to the object before. Key: Shift+N."),
+            ("accept_view", "Accept field of view (Shift+A)", "Accept all objects that are visible now."),
+        )):  # fmt: skip
+            button = small_button(title, words)
+            button.clicked.connect(partial(self.pressed.emit, action))
+            grid.addWidget(button, number // 2, number % 2, 1, 2 if action == "accept_view" else 1)
+            self.buttons[action] = button
+        return grid
+
+    def show_review(self, review: Review | None) -> None:
+        """Show where a review stands; None where it was not begun."""
+        self._review = review
+        for widget in (self.which, self.bar, self.done, *self.buttons.values()):
+            widget.setEnabled(review is not None)
+        self.start.setText("Start &review" if review is None else "Order &anew by doubt")
+        if review is None:
+            self.bar.setRange(0, 1)
+            self.bar.setValue(0)
+            self.sentence.say("Not begun. The review starts with the objects that are most likely wrong.")
+            return
+        self.bar.setRange(0, max(1, review.queue.total))
+        self.bar.setValue(review.queue.seen)
+        self.bar.setFormat(review.queue.progress)
+        self.sentence.say(review.sentence)
+        self.done.setChecked(review.queue.is_done)
+
+    def _on_filter(self, index: int) -> None:
+        if self._review is not None:
+            self._review.queue.filter(self.which.currentData())
+            self.show_review(self._review)
+
+    def _on_done(self, checked: bool) -> None:
+        if self._review is not None:
+            self._review.mark_done(checked)

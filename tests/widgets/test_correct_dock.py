@@ -1,0 +1,332 @@
+"""Correcting in a real viewer: clicks and drags on the canvas, keys, the queue, the checks."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from vispy.gloo import gl
+from vispy.scene import SceneCanvas
+
+from napari_cellseg.viewer.correct_tools import Tool
+from napari_cellseg.widgets.correct_dock import CorrectDock
+from napari_cellseg.widgets.correct_keys import ALL_KEYS
+
+from .conftest import TIMEOUT
+
+pytestmark = pytest.mark.qt
+LEFT = Qt.MouseButton.LeftButton
+NONE, SHIFT, CTRL = (
+    Qt.KeyboardModifier.NoModifier,
+    Qt.KeyboardModifier.ShiftModifier,
+    Qt.KeyboardModifier.ControlModifier,
+)
+
+
+@pytest.fixture(autouse=True)
+def gl_without_a_screen(qapp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers for the graphics card that the offscreen platform doesn't have; nothing is drawn there."""
+    if qapp.platformName() == "offscreen":
+        answers = {gl.GL_EXTENSIONS: "GL_ARB_texture_float"}
+        monkeypatch.setattr(gl, "glGetParameter", lambda name: answers.get(name, 2048))
+        monkeypatch.setattr(SceneCanvas, "_draw_scene", lambda self, bgcolor=None: None)
+        monkeypatch.setattr(SceneCanvas, "on_draw", lambda self, event: None)
+        monkeypatch.setattr(SceneCanvas, "visual_at", lambda self, pos: None)
+
+
+def field() -> np.ndarray:
+    """Nine squares with gaps; 1 has a hole, 2 and 3 touch, a speck, and room at the bottom right."""
+    labels = np.zeros((100, 100), np.int32)
+    for i in range(8):
+        y, x = divmod(i, 3)
+        labels[5 + 32 * y : 30 + 32 * y, 5 + 32 * x : 30 + 32 * x] = i + 1
+    labels[15:18, 15:18] = 0
+    labels[96, 50] = 9
+    return labels
+
+
+class Hands:
+    """Clicks, drags and keys on the canvas of a viewer."""
+
+    def __init__(self, qtbot, viewer) -> None:
+        self.viewer = viewer
+        self._canvas = viewer.window._qt_viewer.canvas
+        self.native = self._canvas.native
+        self._qtbot = qtbot
+
+    def at(self, y: float, x: float) -> QPoint:
+        first, second = (
+            np.array(self._canvas._map_canvas2world(p, self._canvas.view)[-2:], float)
+            for p in ((0, 0), (100, 100))
+        )
+        dy, dx = 100 * (np.array([y, x]) - first) / (second - first)
+        return QPoint(round(dx), round(dy))
+
+    def click(self, y: float, x: float) -> None:
+        self._qtbot.mouseClick(self.native, LEFT, NONE, self.at(y, x))
+
+    def drag(self, *points: tuple[float, float]) -> None:
+        first, *others = (self.at(*p) for p in points)
+        self._qtbot.mousePress(self.native, LEFT, NONE, first)
+        for point in others:
+            QTest.mouseMove(self.native, point)
+            self._move(point)
+        self._qtbot.mouseRelease(self.native, LEFT, NONE, others[-1])
+
+    def _move(self, point: QPoint) -> None:
+        from qtpy.QtCore import QEvent, QPointF
+        from qtpy.QtGui import QMouseEvent
+        from qtpy.QtWidgets import QApplication
+
+        place = QPointF(point)
+        event = QMouseEvent(
+            QEvent.Type.MouseMove, place, QPointF(self.native.mapToGlobal(point)), Qt.MouseButton.NoButton,
+            LEFT, NONE,
+        )  # fmt: skip
+        QApplication.sendEvent(self.native, event)
+
+    def press(self, key: str) -> None:
+        name, shift = key.removeprefix("Shift-"), key.startswith("Shift-")
+        self._qtbot.keyClick(self.native, getattr(Qt.Key, f"Key_{name}"), SHIFT if shift else NONE)
+
+    def undo(self) -> None:
+        self._qtbot.keyClick(self.native, Qt.Key.Key_Z, CTRL)
+
+    def redo(self) -> None:
+        self._qtbot.keyClick(self.native, Qt.Key.Key_Z, CTRL | SHIFT)
+
+
+@pytest.fixture
+def napari_viewer(make_napari_viewer):
+    viewer = make_napari_viewer()
+    rng = np.random.default_rng(0)
+    image = rng.normal(100, 3, (100, 100)) + 400 * (field() > 0)
+    yy, xx = np.mgrid[:100, :100]
+    image += 500 * np.exp(-((yy - 82) ** 2 + (xx - 82) ** 2) / 60)
+    viewer.add_image(image.astype(np.float32), name="field")
+    viewer.add_labels(field(), name="cells")
+    viewer.reset_view()
+    return viewer
+
+
+@pytest.fixture
+def dock(qtbot, napari_viewer) -> Iterator[CorrectDock]:
+    dock = CorrectDock(napari_viewer)
+    napari_viewer.window.add_dock_widget(dock, name="CellSeg correct")
+    yield dock
+    dock.shut_down()
+
+
+@pytest.fixture
+def hands(qtbot, napari_viewer, dock) -> Hands:
+    napari_viewer.layers.selection.active = napari_viewer.layers["cells"]
+    return Hands(qtbot, napari_viewer)
+
+
+def labels(hands: Hands) -> np.ndarray:
+    return hands.viewer.layers["cells"].data
+
+
+def status(hands: Hands, label: int) -> str:
+    return str(hands.viewer.layers["cells"].features["status"].iloc[label])
+
+
+def test_select_and_delete_by_key(hands: Hands, dock: CorrectDock) -> None:
+    hands.press("Q")
+    assert dock.panel.tools.buttons[Tool.SELECT].isChecked()
+    assert "Select" in dock.panel.tools.mode.text()
+    hands.click(50, 20)
+    assert hands.viewer.layers["cells"].selected_label == 4
+    assert "Object 4" in dock.panel.object.text()
+    hands.press("D")
+    assert 4 not in labels(hands)
+    assert status(hands, 4) == ""
+    hands.undo()
+    assert np.count_nonzero(labels(hands) == 4) == 625
+    assert status(hands, 4) == "predicted"
+    hands.redo()
+    assert 4 not in labels(hands)
+
+
+def test_delete_tool(hands: Hands) -> None:
+    hands.press("Shift-D")
+    hands.click(50, 20)
+    hands.click(50, 50)
+    assert not {4, 5} & set(np.unique(labels(hands)))
+    hands.undo()
+    hands.undo()
+    np.testing.assert_array_equal(labels(hands), field())
+
+
+def test_merge_by_clicks(hands: Hands) -> None:
+    hands.press("C")
+    hands.click(50, 20)
+    hands.click(50, 50)
+    assert len(hands.viewer.layers["marks"].data) == 2
+    hands.press("C")
+    assert 5 not in labels(hands)
+    assert np.count_nonzero(labels(hands) == 4) >= 1250
+    assert status(hands, 4) == "edited"
+    hands.undo()
+    np.testing.assert_array_equal(labels(hands), field())
+
+
+def test_split_by_a_drawn_line(hands: Hands) -> None:
+    hands.press("S")
+    center = hands.viewer.scene.camera.center
+    hands.drag((45, 2), (46, 20), (46, 33))
+    assert hands.viewer.scene.camera.center == center
+    assert set(np.unique(labels(hands)[37:62, 5:30])) == {4, 10}
+    assert status(hands, 10) == "edited"
+    hands.undo()
+    np.testing.assert_array_equal(labels(hands), field())
+
+
+def test_split_by_seeds(hands: Hands) -> None:
+    hands.press("Shift-S")
+    hands.click(42, 12)
+    hands.click(56, 24)
+    hands.press("Shift-S")
+    parts = labels(hands)[37:62, 5:30]
+    assert set(np.unique(parts)) == {4, 10}
+    assert min(np.count_nonzero(parts == i) for i in (4, 10)) > 150
+
+
+def test_add_by_a_click_on_the_image(hands: Hands) -> None:
+    hands.press("G")
+    hands.click(82, 82)
+    grown = labels(hands) == 10
+    assert 50 < np.count_nonzero(grown) < 900
+    assert grown[82, 82]
+    assert status(hands, 10) == "added"
+    hands.undo()
+    np.testing.assert_array_equal(labels(hands), field())
+
+
+def test_shape_keys(hands: Hands) -> None:
+    hands.press("Q")
+    hands.click(8, 8)
+    hands.press("H")
+    assert labels(hands)[16, 16] == 1
+    area = np.count_nonzero(labels(hands) == 1)
+    hands.press("Shift-G")
+    assert np.count_nonzero(labels(hands) == 1) > area
+    hands.press("Shift-K")
+    hands.press("O")
+    for _ in range(4):
+        hands.undo()
+    np.testing.assert_array_equal(labels(hands), field())
+
+
+def test_painting_and_edits_share_one_order(hands: Hands, dock: CorrectDock) -> None:
+    layer = hands.viewer.layers["cells"]
+    hands.press("Q")
+    hands.click(50, 20)
+    hands.press("2")
+    assert dock.panel.session.tools.tool is None
+    hands.click(45, 31)
+    painted = layer.data.copy()
+    assert not np.array_equal(painted, field())
+    dock.panel.shapes.classes.setEditText("T cell")
+    dock.panel.shapes.set_class.click()
+    hands.press("D")
+    assert dock.panel.undo_button.text() == "Undo delete"
+    hands.undo()
+    np.testing.assert_array_equal(layer.data, painted)
+    assert layer.features["class"].iloc[4] == "T cell"
+    hands.undo()
+    assert layer.features["class"].iloc[4] == ""
+    hands.undo()
+    np.testing.assert_array_equal(layer.data, field())
+
+
+def test_review_queue_by_keys(qtbot, hands: Hands, dock: CorrectDock) -> None:
+    panel = dock.panel
+    qtbot.mouseClick(panel.review.start, LEFT)
+    qtbot.waitUntil(lambda: panel.session.review is not None, timeout=TIMEOUT)
+    queue = panel.session.review.queue
+    assert queue.progress == "0 of 9"
+    first = queue.current
+    assert hands.viewer.layers["cells"].selected_label == first
+    hands.press("A")
+    assert status(hands, first) == "accepted"
+    second = queue.current
+    assert second != first
+    assert panel.review.bar.value() == 1
+    hands.press("N")
+    third = queue.current
+    hands.press("D")
+    assert third not in labels(hands)
+    assert queue.progress == "1 of 8"
+    hands.press("Shift-N")
+    assert queue.current == second
+    hands.undo()
+    assert third in labels(hands)
+    hands.undo()
+    assert status(hands, first) == "predicted"
+    assert queue.progress == "0 of 9"
+
+
+def test_accepting_the_field_of_view(qtbot, hands: Hands, dock: CorrectDock) -> None:
+    panel = dock.panel
+    hands.viewer.layers["cells"].corner_pixels = np.array([[0, 0], [40, 99]])
+    panel.act("accept")
+    qtbot.waitUntil(lambda: panel.session.review is not None, timeout=TIMEOUT)
+    hands.viewer.layers["cells"].corner_pixels = np.array([[0, 0], [31, 99]])
+    panel.act("accept_view")
+    assert panel.session.review.queue.seen == 3
+    hands.undo()
+    assert panel.session.review.queue.seen == 0
+
+
+def test_checks_are_fixed_in_one_step(qtbot, hands: Hands, dock: CorrectDock) -> None:
+    panel = dock.panel
+    qtbot.mouseClick(panel.checks.check, LEFT)
+    qtbot.waitUntil(lambda: panel.checks.list.count() > 0 and not panel.job.running, timeout=TIMEOUT)
+    rules = [finding.rule for finding in panel.checks.findings]
+    assert {"holes", "specks"} <= set(rules)
+    panel.checks.list.setCurrentRow(rules.index("holes"))
+    assert hands.viewer.layers["cells"].selected_label == 1
+    qtbot.mouseClick(panel.checks.fix, LEFT)
+    assert labels(hands)[16, 16] == 1
+    assert "holes" not in [finding.rule for finding in panel.checks.findings]
+    hands.undo()
+    np.testing.assert_array_equal(labels(hands), field())
+
+
+def test_help_lists_every_key(hands: Hands, dock: CorrectDock) -> None:
+    hands.press("F1")
+    overlay = hands.viewer.canvas.overlays.text
+    assert overlay.visible
+    assert all(key.shown in overlay.text for key in ALL_KEYS)
+    hands.press("F1")
+    assert not overlay.visible
+
+
+def test_no_key_of_napari_is_taken(hands: Hands) -> None:
+    from napari.layers import Labels
+    from napari.utils.key_bindings import coerce_keybinding
+
+    taken = {coerce_keybinding(key) for key in (*Labels.class_keymap, *hands.viewer.class_keymap)}
+    assert not taken & {coerce_keybinding(key.key) for key in ALL_KEYS}
+
+
+def test_lazy_labels_are_copied_on_demand(qtbot, hands: Hands, dock: CorrectDock) -> None:
+    dask = pytest.importorskip("dask.array")
+    layer = hands.viewer.add_labels(dask.from_array(field()), name="lazy")
+    qtbot.waitUntil(lambda: dock.panel.copy_button.isVisibleTo(dock.panel), timeout=TIMEOUT)
+    assert "memory" in dock.panel.about.text()
+    qtbot.mouseClick(dock.panel.copy_button, LEFT)
+    assert isinstance(layer.data, np.ndarray)
+    assert dock.panel.session.layer is layer
+
+
+def test_closing_gives_keys_and_mouse_back(hands: Hands, dock: CorrectDock) -> None:
+    layer = hands.viewer.layers["cells"]
+    hands.press("S")
+    assert not layer.mouse_pan
+    dock.shut_down()
+    assert layer.mouse_pan
+    assert not layer.keymap
+    assert not [c for c in layer.mouse_drag_callbacks if "napari_cellseg" in getattr(c, "__module__", "")]
