@@ -5,8 +5,9 @@ import pytest
 from napari_cellseg.pipeline.sizing import Sight, choose_diameter
 
 
-def sights(*seen: tuple[float, float, float]) -> list[Sight]:
-    return [Sight(*s) for s in seen]
+def sights(*seen: tuple[float, float, float], counts: tuple[int, ...] = ()) -> list[Sight]:
+    counts = counts or tuple(20 if diameter else 0 for _, diameter, _ in seen)
+    return [Sight(*s, n) for s, n in zip(seen, counts, strict=True)]
 
 
 def test_the_scale_with_most_of_well_sized_objects_wins():
@@ -24,6 +25,19 @@ def test_shading_that_looks_like_objects_at_a_coarse_scale_only_does_not_count()
 def test_large_objects_are_seen_at_two_scales():
     seen = sights((0.125, 170, 0.30), (0.25, 165, 0.25), (0.5, 40, 0.02), (1.0, 0, 0), (2.0, 0, 0))
     assert choose_diameter(seen, 22) == 170
+
+
+def test_clumps_that_fall_apart_at_a_finer_scale_do_not_count():
+    clumps = sights((0.125, 108, 0.17), (0.25, 91, 0.26), (0.5, 21, 0.01), (1.0, 16, 0.015), (2.0, 14, 0.01))
+    assert choose_diameter(clumps, 28) == 16
+    giants = sights((0.125, 150, 0.3), (0.25, 140, 0.25), (0.5, 60, 0.02), (1.0, 0, 0), (2.0, 0, 0))
+    assert choose_diameter(giants, 28) == 150
+
+
+def test_a_few_objects_neither_contradict_nor_convince():
+    seen = ((0.125, 141, 0.006), (0.25, 59, 0.02), (0.5, 39, 0.08), (1.0, 82, 0.09), (2.0, 24, 0.02))
+    assert choose_diameter(sights(*seen, counts=(1, 5, 20, 2, 9)), 30) == 39
+    assert choose_diameter(sights(*seen, counts=(1, 5, 20, 20, 9)), 30) == 82
 
 
 def test_specks_at_the_finest_scale_only_do_not_count():

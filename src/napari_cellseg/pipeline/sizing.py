@@ -20,7 +20,7 @@ from napari_cellseg.tiles.grid import Window
 SCALES = (0.125, 0.25, 0.5, 1.0, 2.0)
 """Scales that are tried; each shows the network objects within its range of diameters."""
 
-LOOK_PIXELS = 200_000
+LOOK_PIXELS = 100_000
 """Network pixels that are looked at for each scale."""
 
 SPREAD = 0.7
@@ -31,7 +31,16 @@ LIKE = 1.5
 """Diameters that differ by less than this factor are those of the same objects."""
 
 CONFIRMED = 0.4
-"""Objects that are really there cover at least this share of what they did, seen one scale nearer to 1."""
+"""Objects that are really there cover at least this share of what they did, seen one scale nearer to 1,"""
+
+CONFIRMED_SMALL = 0.25
+"""or this share where they had been enlarged: small objects are hard to see at their own scale."""
+
+LARGEST = 2.3
+"""Objects up to this many times the size that the network knows best must be seen at every finer scale."""
+
+FEW = 4
+"""A median of so few objects counts half; one of fewer contradicts nothing."""
 
 STAGE = "Estimating object size"
 
@@ -42,7 +51,8 @@ def estimate_diameter(model: Model, view: PlaneView) -> Generator[Progress, None
     The same places are looked at with several scales. The scale is taken at which objects are most confident,
     cover most, and have about the size that the network knows best; the answer is their median there. Objects
     that are seen at one scale only, and not one step nearer to the image's own scale, are texture, shading or
-    noise; they do not count.
+    noise; those that fall apart at a finer scale, at which the network would know them, are clumps. Neither
+    count.
 
     Parameters
     ----------
@@ -64,7 +74,7 @@ def estimate_diameter(model: Model, view: PlaneView) -> Generator[Progress, None
         areas = np.concatenate([a for _, a in looks])
         covered = float(np.mean([c for c, _ in looks]))
         seen = float(np.sqrt(4 * np.median(areas) / pi)) / scale if areas.size else 0.0
-        sights.append(Sight(scale, seen, covered))
+        sights.append(Sight(scale, seen, covered, areas.size))
     diameter = choose_diameter(sights, model.card.diameter)
     yield Progress(STAGE, len(SCALES), len(SCALES), f"{diameter:.0f} px" if diameter else "none found")
     return diameter
@@ -82,11 +92,14 @@ class Sight:
         Median diameter of the whole objects, pixels of the image; 0 where there are none.
     covered : float
         Share of the area that objects cover, weighted by their squared confidence.
+    count : int
+        Whole objects.
     """
 
     scale: float
     diameter: float
     covered: float
+    count: int
 
 
 def choose_diameter(sights: Sequence[Sight], best_known: float) -> float | None:
@@ -106,21 +119,32 @@ def choose_diameter(sights: Sequence[Sight], best_known: float) -> float | None:
     """
     best, diameter = 0.0, None
     for i, sight in enumerate(sights):
-        if sight.diameter == 0:
-            continue
-        nearer = i + 1 if sight.scale < 1 else i - 1 if sight.scale > 1 else i
-        if not _confirms(sights[nearer], sight):
+        if sight.diameter == 0 or not _is_confirmed(sights, i, best_known):
             continue
         ratio = sight.diameter * sight.scale / best_known
         score = float(np.exp(-0.5 * (np.log(ratio) / SPREAD) ** 2)) * sight.covered
+        score *= sight.count / (sight.count + FEW)
         if score > best:
             best, diameter = score, sight.diameter
     return diameter
 
 
-def _confirms(other: Sight, sight: Sight) -> bool:
-    """Whether the same objects are seen at another scale."""
-    if other.covered < CONFIRMED * sight.covered or other.diameter == 0:
+def _is_confirmed(sights: Sequence[Sight], i: int, best_known: float) -> bool:
+    """Whether the objects of a sight are seen nearer to the image's own scale too."""
+    sight = sights[i]
+    if sight.scale > 1:
+        return _agree(sights[i - 1], sight, CONFIRMED_SMALL)
+    finer = [s for s in sights[i + 1 :] if s.scale <= 1]
+    known = [s for s in finer[1:] if sight.diameter * s.scale <= LARGEST * best_known]
+    return all(
+        s.covered >= CONFIRMED * sight.covered if 0 < s.count < FEW else _agree(s, sight, CONFIRMED)
+        for s in [*finer[:1], *known]
+    )
+
+
+def _agree(other: Sight, sight: Sight, share: float) -> bool:
+    """Whether another scale shows objects of the same size, and at least this share of what they cover."""
+    if other.covered < share * sight.covered or other.count == 0:
         return False
     return 1 / LIKE <= other.diameter / sight.diameter <= LIKE
 

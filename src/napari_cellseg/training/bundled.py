@@ -65,6 +65,7 @@ MODELS = {
             invert=0.03,
             tint=0.0,
         ),
+        decoding=VoteDecoding(foreground=0.5, relative=0.6, iterations=2, min_area=20),
     ),
 }
 
@@ -96,7 +97,7 @@ def release_folder(name: str, folder: Path, data: Path, out: Path) -> dict[str, 
     Parameters
     ----------
     name : str
-        Name of the model; the folder holds ``NAME.onnx`` and a card, ``NAME.json``, whose texts are kept.
+        Name of the model; the folder holds ``NAME.onnx`` and its card, whose texts and sizes are kept.
     folder, data, out : Path
         Where the model is, the labelled images, and where numbers and pictures go.
     """
@@ -106,7 +107,8 @@ def release_folder(name: str, folder: Path, data: Path, out: Path) -> dict[str, 
 
     path = folder / f"{name}.json"
     samples = read_samples(data, MODELS[name].sources, "val")
-    released = release(read_card(path), folder / f"{name}.onnx", samples)
+    card = read_card(path).model_copy(update={"decoder": MODELS[name].decoding})
+    released = release(card, folder / f"{name}.onnx", samples)
     write_card(released.card, path)
     write_pictures(released.segmented, out / f"{name}_pictures.png")
     write_reliability(released.calibration, out / f"{name}_reliability.png")

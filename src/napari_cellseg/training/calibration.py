@@ -101,8 +101,12 @@ def labels_at(labels: NDArray[np.int32], shape: Sequence[int]) -> NDArray[np.int
     return np.ascontiguousarray(labels[rows[:, None], columns])
 
 
-def fit_confidence(candidates: Candidates, *, ridge: float = 1e-4) -> tuple[float, ...]:
-    """Logistic coefficients, the constant first, by weighted maximum likelihood with a small ridge."""
+def fit_confidence(candidates: Candidates, *, prior: float = 0.4) -> tuple[float, ...]:
+    """Logistic coefficients, the constant first, by weighted maximum likelihood with a ridge.
+
+    The ridge is `prior` divided by the number of objects: the fewer they are, the more it restrains the fit.
+    """
+    ridge = prior / len(candidates.correct)
     design = _design(candidates.features)
     share = candidates.weights / candidates.weights.sum()
     target = candidates.correct
