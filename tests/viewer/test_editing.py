@@ -17,6 +17,8 @@ from napari_cellseg.labels.merging import merge
 from napari_cellseg.labels.removing import delete
 from napari_cellseg.viewer.candidates import hidden_pieces
 from napari_cellseg.viewer.confidence import ConfidenceFilter
+from napari_cellseg.viewer.correct_tools import Tool, Tools
+from napari_cellseg.viewer.correcting import Correction
 from napari_cellseg.viewer.editing import HISTORY, REDO, UNDO, Editor
 
 CONFIDENCE = [0.9, 0.8, 0.7, 0.6, 0.45, 0.4, 0.3, 0.2]
@@ -303,3 +305,27 @@ def test_stacks(shape: tuple[int, ...]) -> None:
     for _ in range(2):
         press(editor, UNDO)
     assert_same(editor, before)
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (2, 40, 40)])
+def test_candidates_are_outlined_and_promoted(
+    viewer: ViewerModel, filtered: Callable[..., ConfidenceFilter], shape: tuple[int, ...]
+) -> None:
+    slider = filtered(CONFIDENCE, shape=shape)
+    correction = Correction(viewer, slider.layer)
+    said: list[str] = []
+    tools = Tools(correction, said.append, said.append)
+    tools.use(Tool.PROMOTE)
+    assert "4 candidates" in said[-1]
+    ghosts = viewer.layers["candidates"]
+    assert viewer.layers.selection.active is slider.layer
+    shown = np.argwhere(ghosts.data)[0] + ghosts.translate
+    place = (*(0 for _ in shape[:-2]), *shown)
+    if len(shape) > 2:
+        viewer.dims.set_current_step(0, 0)
+    before = len(correction.editor.index)
+    correction.promote_at(place)
+    assert len(correction.editor.index) == before + 1
+    tools.close()
+    assert "candidates" not in viewer.layers
+    correction.close()

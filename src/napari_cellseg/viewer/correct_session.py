@@ -39,7 +39,7 @@ class CorrectSession:
         self.correction = Correction(viewer, layer, image_layer, later)
         self.say: Callable[[str], None] = _silent
         self.fail: Callable[[Exception], None] = _silent
-        self.tools = Tools(self.correction, self._say, self._fail)
+        self.tools = Tools(self.correction, self._say, self._fail, later)
         self.review: Review | None = None
 
     def begin_review(self, rows: pd.DataFrame) -> None:

@@ -10,7 +10,9 @@ from napari.layers import Labels, Points
 from numpy.typing import NDArray
 
 from napari_cellseg.errors import CellSegError
+from napari_cellseg.viewer.coalesced import Later
 from napari_cellseg.viewer.correcting import Correction
+from napari_cellseg.viewer.ghosts import Ghosts
 
 MARKS_KEY = "napari-cellseg marks"
 """Key of a layer's metadata that marks the points of a tool."""
@@ -60,15 +62,22 @@ class Tools:
         Told what happened, in words.
     fail : callable
         Told of errors.
+    later : Later, optional
+        How to wait without blocking.
     """
 
     def __init__(
-        self, correction: Correction, say: Callable[[str], None], fail: Callable[[Exception], None]
+        self,
+        correction: Correction,
+        say: Callable[[str], None],
+        fail: Callable[[Exception], None],
+        later: Later | None = None,
     ) -> None:
         self.correction = correction
         self.tool: Tool | None = None
         self.on_change: list[Callable[[], None]] = []
         self.chosen: list[int] = []
+        self.ghosts = Ghosts(correction, later)
         self._say, self._fail = say, fail
         self._points: list[NDArray[np.float64]] = []
         self._marks: Points | None = None
@@ -93,6 +102,7 @@ class Tools:
         if tool is not None:
             layer.mode = "pan_zoom"
         layer.mouse_pan = tool is not Tool.LINE and str(layer.mode) == "pan_zoom"
+        self._try(lambda: self._show_ghosts(tool is Tool.PROMOTE))
         for callback in list(self.on_change):
             callback()
 
@@ -122,6 +132,7 @@ class Tools:
     def close(self) -> None:
         """Give the mouse back to napari."""
         self.use(None)
+        self.ghosts.close()
         layer = self.correction.layer
         layer.mouse_drag_callbacks.remove(self._on_mouse)
         layer.events.mode.disconnect(self._on_mode)
@@ -192,9 +203,22 @@ class Tools:
 
     def _try(self, action: Callable[[], str]) -> None:
         try:
-            self._say(action())
+            words = action()
+            if words:
+                self._say(words)
         except CellSegError as error:
             self._fail(error)
+
+    def _show_ghosts(self, shown: bool) -> str:
+        self.ghosts.show(shown)
+        if not shown:
+            return ""
+        count = self.ghosts.count
+        if not count:
+            return (
+                "There are no candidates: they come with labels that the Segment dock made in this session."
+            )
+        return f"{count:,} candidates below the confidence; click into an outline to add one."
 
     def _show_points(self) -> None:
         """Show the line, the seeds or the choice as points on top of the labels."""

@@ -198,7 +198,7 @@ class Correction:
         )
         if any(part.stop <= part.start for part in window):
             raise LabelsError("Click on the image.")
-        leading = self._leading()
+        leading = self.shown_plane()
         taken = np.asarray(self.layer.data[(*leading, *window)]) > 0
         origin = tuple(part.start for part in window)
         pixels = np.asarray(image[window])
@@ -212,8 +212,8 @@ class Correction:
         self.select(edit.added[0])
         return edit_words(edit)
 
-    def _leading(self) -> tuple[int, ...]:
-        """Leading indices of the shown plane, whatever edits are confined to."""
+    def shown_plane(self) -> tuple[int, ...]:
+        """Leading indices of the shown plane, whatever edits are confined to; errors as in `plane`."""
         everywhere, self.all_planes = self.all_planes, False
         try:
             return self.plane or ()
@@ -267,7 +267,7 @@ class Correction:
         if slider is None:
             return None
         y, x = (int(np.round(p)) for p in position[-2:])
-        number = plane_number(self._leading(), self.layer.data.shape)
+        number = plane_number(self.shown_plane(), self.layer.data.shape)
         for place, pieces in hidden_pieces(slider):
             for piece in pieces:
                 inside = piece.y.start <= y < piece.y.stop and piece.x.start <= x < piece.x.stop
