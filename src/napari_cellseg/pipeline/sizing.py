@@ -39,7 +39,7 @@ CONFIRMED_SMALL = 0.25
 LARGEST = 2.3
 """Objects up to this many times the size that the network knows best must be seen at every finer scale."""
 
-FEW = 4
+FEW = 8
 """A median of so few objects counts half; one of fewer contradicts nothing."""
 
 STAGE = "Estimating object size"
