@@ -330,3 +330,36 @@ def test_closing_gives_keys_and_mouse_back(hands: Hands, dock: CorrectDock) -> N
     assert layer.mouse_pan
     assert not layer.keymap
     assert not [c for c in layer.mouse_drag_callbacks if "napari_cellseg" in getattr(c, "__module__", "")]
+
+
+def test_unfinished_work_is_offered_and_resumed(qtbot, hands: Hands, dock: CorrectDock) -> None:
+    assert not dock.panel.resume.isVisibleTo(dock.panel)
+    hands.press("Shift-D")
+    hands.click(50, 20)
+    after = labels(hands).copy()
+    dock.shut_down()
+    hands.viewer.layers.remove("cells")
+    again = CorrectDock(hands.viewer)
+    qtbot.addWidget(again)
+    panel = again.panel
+    qtbot.waitUntil(lambda: panel.resume.isVisibleTo(panel), timeout=TIMEOUT)
+    assert "1 step on 'cells'" in panel.resume.sentence.text()
+    qtbot.mouseClick(panel.resume.go_on, LEFT)
+    np.testing.assert_array_equal(labels(hands), after)
+    assert status(hands, 4) == ""
+    assert panel.session.layer is hands.viewer.layers["cells"]
+    assert not panel.resume.isVisibleTo(panel)
+    again.shut_down()
+
+
+def test_unfinished_work_is_discarded(qtbot, hands: Hands, dock: CorrectDock, user_folder) -> None:
+    hands.press("Q")
+    hands.click(50, 20)
+    hands.press("D")
+    dock.shut_down()
+    again = CorrectDock(hands.viewer)
+    qtbot.addWidget(again)
+    qtbot.waitUntil(lambda: again.panel.resume.isVisibleTo(again.panel), timeout=TIMEOUT)
+    qtbot.mouseClick(again.panel.resume.discard, LEFT)
+    assert not list(user_folder.rglob("*.journal"))
+    again.shut_down()

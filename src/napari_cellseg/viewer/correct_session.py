@@ -1,14 +1,17 @@
 """Everything that belongs to the correction of one labels layer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
+from napari_cellseg.review.journal import Journal
 from napari_cellseg.viewer.coalesced import Later
 from napari_cellseg.viewer.correct_tools import Tools
 from napari_cellseg.viewer.correcting import Correction
+from napari_cellseg.viewer.journaling import Journaling, ReviewState
 from napari_cellseg.viewer.reviewing import Review
 
 
@@ -25,6 +28,8 @@ class CorrectSession:
         Their image.
     later : Later, optional
         How to wait without blocking.
+    journal : Journal, optional
+        One to go on with; else a new one begins with the first step.
 
     Raises
     ------
@@ -33,7 +38,12 @@ class CorrectSession:
     """
 
     def __init__(
-        self, viewer: ViewerModel, layer: Labels, image_layer: Image | None, later: Later | None
+        self,
+        viewer: ViewerModel,
+        layer: Labels,
+        image_layer: Image | None,
+        later: Later | None,
+        journal: Journal | None = None,
     ) -> None:
         self.layer = layer
         self.correction = Correction(viewer, layer, image_layer, later)
@@ -41,12 +51,27 @@ class CorrectSession:
         self.fail: Callable[[Exception], None] = _silent
         self.tools = Tools(self.correction, self._say, self._fail, later)
         self.review: Review | None = None
+        self.journaling = Journaling(self.correction.editor, image_layer, self._fail, journal)
+        self.journaling.whole_review = self._whole_review
+        self.journaling.changed_review = self._changed_review
 
-    def begin_review(self, rows: pd.DataFrame) -> None:
-        """Begin a review, or order the one that is going on anew."""
+    def begin_review(self, rows: pd.DataFrame, state: Mapping[str, Any] | None = None) -> Review:
+        """Begin a review, order the one that is going on anew, or go on with one that was broken off.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            The objects, see `doubting`.
+        state : mapping, optional
+            Where the review stood.
+        """
         if self.review is not None:
             self.review.close()
         self.review = Review(self.correction, rows)
+        if state is not None:
+            self.review.queue.restore(state)
+        self.review.on_change.append(self.journaling.note_review)
+        return self.review
 
     def close(self) -> None:
         """Let go of the layer."""
@@ -54,6 +79,13 @@ class CorrectSession:
         if self.review is not None:
             self.review.close()
         self.correction.close()
+        self.journaling.close()
+
+    def _whole_review(self) -> ReviewState:
+        return None if self.review is None else self.review.queue.state()
+
+    def _changed_review(self) -> ReviewState:
+        return None if self.review is None else self.review.queue.change()
 
     def _say(self, words: str) -> None:
         self.say(words)

@@ -51,6 +51,10 @@ class Review:
         """Show the next object."""
         self._show(self.queue.next())
 
+    def show_current(self) -> None:
+        """Show the object that the review stands at."""
+        self._show(self.queue.current)
+
     def skip(self) -> None:
         """Leave the current object for the end and show the next."""
         self._show(self.queue.skip())

@@ -11,11 +11,14 @@ from napari.layers import Image, Labels, Layer
 from qtpy.QtWidgets import QHBoxLayout, QTabWidget, QVBoxLayout, QWidget
 
 from napari_cellseg.errors import CellSegError, LabelsError
+from napari_cellseg.review.journal import Journal
 from napari_cellseg.review.quality import Finding, checking
+from napari_cellseg.review.resuming import FoundJournal
 from napari_cellseg.viewer.coalesced import Coalesced
 from napari_cellseg.viewer.correct_session import CorrectSession
 from napari_cellseg.viewer.correct_tools import Tool
 from napari_cellseg.viewer.fixing import fix_findings
+from napari_cellseg.viewer.journaling import resume
 from napari_cellseg.viewer.jumping import jump_to_object
 from napari_cellseg.viewer.label_layer import replace_labels
 from napari_cellseg.viewer.outcome_layer import is_overlay
@@ -24,6 +27,7 @@ from napari_cellseg.widgets.connections import Connections
 from napari_cellseg.widgets.correct_buttons import ShapeButtons, ToolButtons, small_button
 from napari_cellseg.widgets.correct_checks import ChecksBox
 from napari_cellseg.widgets.correct_keys import ALL_KEYS, HELP_KEY, show_help
+from napari_cellseg.widgets.correct_resume import ResumeOffer
 from napari_cellseg.widgets.correct_review import ReviewBox
 from napari_cellseg.widgets.fields import Sentence, add_row, explain, later_of, new_form
 from napari_cellseg.widgets.job_panel import JobPanel
@@ -58,6 +62,7 @@ class CorrectPanel(QWidget):
         self.tools, self.shapes = ToolButtons(), ShapeButtons()
         self.review, self.checks = ReviewBox(), ChecksBox()
         self.job, self.error = JobPanel(step="thousand objects"), ErrorBox()
+        self.resume = ResumeOffer(viewer, connections)
         self.about, self.object = Sentence("What is corrected"), Sentence("Selected object")
         self.notes = Sentence("Notes")
         self._build()
@@ -96,6 +101,7 @@ class CorrectPanel(QWidget):
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(6)
         layout.addLayout(form)
+        layout.addWidget(self.resume)
         layout.addWidget(self.about)
         layout.addWidget(self.copy_button)
         layout.addLayout(row)
@@ -122,6 +128,8 @@ class CorrectPanel(QWidget):
         self.checks.asked.connect(self._on_check)
         self.checks.chosen.connect(self._on_finding)
         self.checks.fix_asked.connect(self._on_fix)
+        self.resume.chosen.connect(self._on_resume)
+        self.resume.failed.connect(self._fail)
         self.job.failed.connect(self.error.show_error)
         self.job.succeeded.connect(self._on_success)
         self._connections.connect(self._viewer.layers.events.removed, self._on_removed)
@@ -166,16 +174,41 @@ class CorrectPanel(QWidget):
     def _session_of(self, layer: Labels) -> CorrectSession:
         session = self._sessions.get(layer)
         if session is None or session.correction.editor.closed:
-            session = CorrectSession(self._viewer, layer, self.image.layer, self._later)
-            session.say, session.fail = self._say, self._fail
-            session.tools.on_change.append(self._show)
-            session.correction.editor.watchers.append(lambda step, what: self._show())
-            for key in ALL_KEYS:
-                layer.bind_key(key.key, self._bound(key.action), overwrite=True)
-            self._sessions[layer] = session
+            session = self._begin(layer)
         session.correction.image_layer = self.image.layer
         session.correction.pixels = self.shapes.pixels.value()
         return session
+
+    def _begin(self, layer: Labels, journal: Journal | None = None) -> CorrectSession:
+        session = CorrectSession(self._viewer, layer, self.image.layer, self._later, journal)
+        session.say, session.fail = self._say, self._fail
+        session.tools.on_change.append(self._show)
+        session.correction.editor.watchers.append(lambda step, what: self._show())
+        for key in ALL_KEYS:
+            layer.bind_key(key.key, self._bound(key.action), overwrite=True)
+        self._sessions[layer] = session
+        return session
+
+    def _on_resume(self, image: Image, found: FoundJournal) -> None:
+        """Go on with the work of a journal, in the middle of a review too."""
+        for layer in [layer for layer in self._sessions if layer.name == found.about.layer]:
+            self._end(self._sessions.pop(layer))
+        try:
+            layer, journal, restored = resume(self._viewer, image, found)
+        except CellSegError as error:
+            self._fail(error)
+            return
+        session = self._begin(layer, journal)
+        self._viewer.layers.selection.active = layer
+        self.labels.choose(layer)
+        self._follow_layer()
+        if restored.review is not None:
+            frame = session.correction.editor.rows.frame
+            review = session.begin_review(frame.assign(reason=""), restored.review)
+            review.on_change.append(self._show)
+            self.tabs.setCurrentWidget(self.review)
+            review.show_current()
+        self._say(f"Resumed after {restored.steps:,} steps. {restored.words}".strip())
 
     def _bound(self, action: str) -> Callable[[Labels], None]:
         def press(layer: Labels) -> None:
@@ -266,11 +299,11 @@ class CorrectPanel(QWidget):
         if isinstance(result, list):
             self.checks.show_findings(result)
         elif session is not None:
-            session.begin_review(result)
-            session.review.on_change.append(self._show)
+            review = session.begin_review(result)
+            review.on_change.append(self._show)
             self.review.which.setCurrentIndex(0)
             self.tabs.setCurrentWidget(self.review)
-            session.review.next()
+            review.next()
         self._show()
 
     def _on_finding(self, finding: Finding) -> None:

@@ -1,0 +1,131 @@
+"""Work that survives the end of its process."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from napari.components import ViewerModel
+
+from napari_cellseg.errors import JournalError
+from napari_cellseg.events import drain
+from napari_cellseg.viewer.correct_session import CorrectSession
+from napari_cellseg.viewer.journaling import journals_of, resume
+from napari_cellseg.viewer.reviewing import doubting
+
+from .test_editing import grid
+
+WORK = """
+import os, signal, sys
+import numpy as np
+from napari.components import ViewerModel
+from napari_cellseg.events import drain
+from napari_cellseg.viewer.correct_session import CorrectSession
+from napari_cellseg.viewer.reviewing import doubting
+
+labels, out = np.load(sys.argv[1]), sys.argv[2]
+viewer = ViewerModel()
+image = viewer.add_image(np.arange(labels.size, dtype=np.uint16).reshape(labels.shape), name="field")
+layer = viewer.add_labels(labels, name="cells")
+session = CorrectSession(viewer, layer, image, None)
+do = session.correction
+do.merge([1, 2])
+layer.paint((12, 12), 30)
+review = session.begin_review(drain(doubting(do)))
+review.next()
+review.accept()
+do.split_by_line(np.array([[-1.0, 20.0], [8.0, 20.0]]))
+do.editor.undo()
+do.editor.undo()
+do.editor.redo()
+do.set_class([5], "T cell")
+layer.undo()
+layer.fill((20, 20), 0)
+do.grow([5])
+review.skip()
+np.save(out + ".npy", layer.data)
+layer.features.to_pickle(out + ".pkl")
+open(out + ".txt", "w").write(f"{review.queue.current} {review.queue.progress}")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def opened() -> tuple[ViewerModel, object]:
+    viewer = ViewerModel()
+    data = np.arange(24 * 24, dtype=np.uint16).reshape(24, 24)
+    return viewer, viewer.add_image(data, name="field")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill so hard")
+@pytest.mark.parametrize("with_layer", [False, True])
+def test_a_killed_process_loses_nothing(tmp_path: Path, with_layer: bool) -> None:
+    np.save(tmp_path / "labels.npy", grid())
+    out = str(tmp_path / "after")
+    child = subprocess.run([sys.executable, "-c", WORK, str(tmp_path / "labels.npy"), out], check=False)
+    assert child.returncode == -signal.SIGKILL
+    viewer, image = opened()
+    if with_layer:
+        viewer.add_labels(grid(), name="cells")
+    (found,) = journals_of(image)
+    layer, journal, restored = resume(viewer, image, found)
+    assert len(viewer.layers) == 2
+    assert not restored.words
+    np.testing.assert_array_equal(layer.data, np.load(out + ".npy"))
+    session = CorrectSession(viewer, layer, image, None, journal)
+    expected = pd.read_pickle(out + ".pkl")
+    shown = layer.features
+    for column in ("index", "class", "status", "origin"):
+        assert shown[column].astype(str).tolist() == expected[column].astype(str).tolist()
+    review = session.begin_review(shown.assign(reason=""), restored.review)
+    assert f"{review.queue.current} {review.queue.progress}" == Path(out + ".txt").read_text()
+    assert not journals_of(image)
+    session.correction.delete([5])
+    session.close()
+    (found,) = journals_of(image)
+    again, journal, _ = resume(*opened(), found)
+    assert 5 not in again.data
+    journal.close()
+
+
+def test_nothing_is_written_before_the_first_step(user_folder: Path) -> None:
+    viewer, image = opened()
+    session = CorrectSession(viewer, viewer.add_labels(grid()), image, None)
+    session.close()
+    assert not list(user_folder.rglob("*.journal"))
+
+
+def test_a_full_disk_is_told_once_and_work_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    viewer, image = opened()
+    layer = viewer.add_labels(grid())
+    session = CorrectSession(viewer, layer, image, None)
+    failed: list[Exception] = []
+    session.fail = failed.append
+    session.correction.delete([1])
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_cellseg.review.appending.os.write", full)
+        session.correction.delete([2])
+        session.correction.delete([3])
+    assert len(failed) == 1
+    assert isinstance(failed[0], JournalError)
+    assert "full" in str(failed[0])
+    session.correction.delete([4])
+    session.close()
+    (found,) = journals_of(image)
+    again, journal, _ = resume(*opened(), found)
+    np.testing.assert_array_equal(again.data, layer.data)
+    journal.close()
+
+
+def test_doubting_orders_all_objects() -> None:
+    viewer, image = opened()
+    session = CorrectSession(viewer, viewer.add_labels(grid()), image, None)
+    rows = drain(doubting(session.correction))
+    assert sorted(rows["index"]) == list(range(1, 10))
+    session.close()
