@@ -11,6 +11,7 @@ from napari_cellseg.review.journal import Journal
 from napari_cellseg.viewer.coalesced import Later
 from napari_cellseg.viewer.correct_tools import Tools
 from napari_cellseg.viewer.correcting import Correction
+from napari_cellseg.viewer.highlight import Highlight
 from napari_cellseg.viewer.journaling import Journaling, ReviewState
 from napari_cellseg.viewer.reviewing import Review
 
@@ -50,6 +51,7 @@ class CorrectSession:
         self.say: Callable[[str], None] = _silent
         self.fail: Callable[[Exception], None] = _silent
         self.tools = Tools(self.correction, self._say, self._fail, later)
+        self.highlight = Highlight(self.correction)
         self.review: Review | None = None
         self.journaling = Journaling(self.correction.editor, image_layer, self._fail, journal)
         self.journaling.whole_review = self._whole_review
@@ -76,10 +78,16 @@ class CorrectSession:
     def close(self) -> None:
         """Let go of the layer."""
         self.tools.close()
+        self.highlight.close()
         if self.review is not None:
             self.review.close()
         self.correction.close()
         self.journaling.close()
+
+    def show_targets(self) -> None:
+        """Outline what the keys act on, while a tool or a review is on."""
+        working = self.tools.tool is not None or self.review is not None
+        self.highlight.show(self.tools.targets() if working else ())
 
     def _whole_review(self) -> ReviewState:
         return None if self.review is None else self.review.queue.state()

@@ -13,6 +13,7 @@ from napari_cellseg.errors import CellSegError
 from napari_cellseg.viewer.coalesced import Later
 from napari_cellseg.viewer.correcting import Correction
 from napari_cellseg.viewer.ghosts import Ghosts
+from napari_cellseg.viewer.outlines import add_beside
 
 MARKS_KEY = "napari-cellseg marks"
 """Key of a layer's metadata that marks the points of a tool."""
@@ -203,9 +204,7 @@ class Tools:
 
     def _try(self, action: Callable[[], str]) -> None:
         try:
-            words = action()
-            if words:
-                self._say(words)
+            self._say(action())
         except CellSegError as error:
             self._fail(error)
 
@@ -218,7 +217,8 @@ class Tools:
             return (
                 "There are no candidates: they come with labels that the Segment dock made in this session."
             )
-        return f"{count:,} candidates below the confidence; click into an outline to add one."
+        noun = "candidate" if count == 1 else "candidates"
+        return f"{count:,} {noun} below the confidence; click into an outline to add one."
 
     def _show_points(self) -> None:
         """Show the line, the seeds or the choice as points on top of the labels."""
@@ -240,8 +240,5 @@ class Tools:
             rotate=layer.rotate, shear=layer.shear, affine=layer.affine, units=layer.units,
             axis_labels=layer.axis_labels,
         )  # fmt: skip
-        selection = set(viewer.layers.selection)
-        viewer.add_layer(marks)
-        viewer.layers.selection = selection
-        viewer.layers.selection.active = layer
+        add_beside(viewer, marks, layer)
         return marks

@@ -3,15 +3,13 @@
 from typing import Any
 
 import numpy as np
-from napari.layers import Labels
-from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from napari_cellseg.viewer.attached import filter_of
 from napari_cellseg.viewer.candidates import hidden_pieces
 from napari_cellseg.viewer.coalesced import Coalesced, Later
 from napari_cellseg.viewer.correcting import Correction, plane_number
-from napari_cellseg.viewer.outcome_layer import OUTCOME_KEY
+from napari_cellseg.viewer.outlines import OutlineLayer
 
 GHOST_COLOUR = "#e69f00"
 """Orange, which colour-blind eyes tell from the labels by the outline's shape."""
@@ -34,7 +32,7 @@ class Ghosts:
 
     def __init__(self, correction: Correction, later: Later | None = None) -> None:
         self._correction = correction
-        self._layer: Labels | None = None
+        self._layer = OutlineLayer(correction.viewer, correction.layer, "candidates", GHOST_COLOUR)
         self._shown = False
         self._redraw = Coalesced(self._draw, REDRAW_INTERVAL, later)
         correction.editor.watchers.append(self._on_view)
@@ -55,7 +53,7 @@ class Ghosts:
         if shown:
             self._draw()
         else:
-            self._remove()
+            self._layer.remove()
 
     def close(self) -> None:
         """Take the outlines away for good."""
@@ -70,34 +68,10 @@ class Ghosts:
         if self._shown:
             self._redraw.defer()
 
-    def _remove(self) -> None:
-        layers = self._correction.viewer.layers
-        if self._layer is not None and self._layer in layers:
-            layers.remove(self._layer)
-        self._layer = None
-
     def _draw(self) -> None:
         if not self._shown:
             return
-        origin, picture = self._outlined()
-        base, viewer = self._correction.layer, self._correction.viewer
-        translate = np.asarray(base.translate)[-2:] + np.asarray(base.scale)[-2:] * origin
-        if self._layer is not None and self._layer in viewer.layers:
-            self._layer.data = picture
-            self._layer.translate = translate
-            return
-        colours = DirectLabelColormap(color_dict={None: GHOST_COLOUR, 0: "transparent"})
-        self._layer = Labels(
-            picture, name="candidates", colormap=colours, opacity=1, scale=base.scale[-2:],
-            translate=translate, units=base.units[-2:], axis_labels=base.axis_labels[-2:],
-            affine=base.affine.affine_matrix[-3:, -3:], metadata={OUTCOME_KEY: base.unique_id},
-        )  # fmt: skip
-        self._layer.contour = 2
-        selection = set(viewer.layers.selection)
-        viewer.add_layer(self._layer)
-        self._layer.editable = False
-        viewer.layers.selection = selection
-        viewer.layers.selection.active = base
+        self._layer.show(*self._outlined())
 
     def _outlined(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Top left pixel of the field of view, and the candidates in it, numbered from 1."""

@@ -26,6 +26,8 @@ class ChecksBox(QWidget):
         self.sentence = Sentence("What was found")
         self.list = QListWidget()
         explain(self.list, "What is wrong", "Click a line, or use the arrow keys, to see the place.")
+        self.list.setWordWrap(True)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.currentItemChanged.connect(self._on_item)
         self.fix = small_button("Fix this one", "Put right what is chosen in the list, as one step to undo.")
         self.fix_kind = small_button("Fix all of this kind", "The same for all in the list that are alike.")

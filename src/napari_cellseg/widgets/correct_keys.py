@@ -69,7 +69,10 @@ def help_text() -> str:
 def show_help(viewer: ViewerModel, shown: bool) -> None:
     """Lay the page over the canvas, or take it away."""
     overlay = viewer.canvas.overlays.text
+    if not shown and overlay.text != help_text():
+        return
     overlay.text = help_text() if shown else ""
     overlay.font_size = 9
+    overlay.position = "top_left"
     overlay.box = shown
     overlay.visible = shown

@@ -359,6 +359,7 @@ class CorrectPanel(QWidget):
             return
         self.object.say(session.correction.describe(session.correction.selected))
         self.shapes.show_classes(session.correction.classes())
+        session.show_targets()
         count = len(session.correction.editor.index)
         self.about.say(f"{count:,} {'object' if count == 1 else 'objects'} in '{session.layer.name}'.")
 
