@@ -324,7 +324,7 @@ def test_a_bar_is_drawn_in_a_terminal(run, fake_batch, monkeypatch, capsys):
 def test_models_are_listed_and_described(run):
     code, out, err = run("models", "list")
     assert (code, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines()] == ["NAME", "nuclei"]
+    assert [line.split()[0] for line in out.splitlines()] == ["NAME", "nuclei", "phase"]
     code, out, err = run("models", "info", "nuclei")
     assert (code, err) == (0, "")
     for words in ("BSD-3-Clause", "CC0-1.0", "Apache-2.0", "Scores", "Not for", "bbbc039", "Recipe"):

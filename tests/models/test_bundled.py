@@ -3,17 +3,20 @@
 import numpy as np
 import pytest
 
+from napari_cellseg.evaluation.matching import average_precision
+from napari_cellseg.images.simulation import simulate_brightfield
 from napari_cellseg.models import registry
 from napari_cellseg.models.card import file_hash
 from napari_cellseg.models.registry import check_model, list_models, load_model
+from napari_cellseg.pipeline import segment
 
 BUNDLED = [entry for entry in list_models() if entry.origin == "bundled"]
 FREE_LICENCES = {"CC0-1.0", "CC-BY-4.0", "Apache-2.0", "MIT", "BSD-3-Clause"}
 WHEEL_LIMIT = 10_000_000
 
 
-def test_nuclei_is_bundled():
-    assert [entry.card.name for entry in BUNDLED] == ["nuclei"]
+def test_nuclei_and_phase_are_bundled():
+    assert [entry.card.name for entry in BUNDLED] == ["nuclei", "phase"]
 
 
 @pytest.mark.parametrize("entry", BUNDLED, ids=lambda entry: entry.card.name)
@@ -56,3 +59,12 @@ def test_tiles_of_any_allowed_shape_give_the_same_maps_every_time():
         assert np.array_equal(maps, model.predict_maps(tiles))
     assert maps[:, 0].min() >= 0
     assert maps[:, 0].max() <= 1
+
+
+def test_phase_finds_whole_cells_of_any_size():
+    for diameter in ((30.0, 50.0), (60.0, 100.0)):
+        field = simulate_brightfield((600, 700), diameter=diameter, defocus=0.2, noise=0.1, seed=3)
+        found = segment(field.image, "phase", device="cpu")
+        assert average_precision(found.labels, field.labels).ap[0] > 0.7
+        scale = found.provenance["resolved"]["scale"]
+        assert 15 < scale * sum(diameter) / 2 < 60

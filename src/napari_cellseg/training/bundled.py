@@ -125,7 +125,7 @@ def train_model(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Train a bundled model, export it into ``options.out`` and return recipe and scores."""
     import torch
 
-    from napari_cellseg.models.networks.unet import count_parameters, export_onnx, load_weights, save_weights
+    from napari_cellseg.models.networks.unet import count_parameters, load_weights
     from napari_cellseg.training.pixel import Recipe, Run
 
     torch.set_num_threads(options.threads)
@@ -141,11 +141,10 @@ def train_model(name: str, options: argparse.Namespace) -> dict[str, Any]:
     for progress in run.training():
         sys.stdout.write(f"{progress.done}/{progress.total} {progress.detail}\n")
         sys.stdout.flush()
-    onnx = options.out / f"{name}.onnx"
-    difference = export_onnx(network, onnx)
+    difference = export_network(network, options.out, name)
     if difference > 1e-4:
         raise RuntimeError(f"PyTorch and ONNX Runtime must agree to 1e-4, but differ by {difference:.2g}")
-    save_weights(network, options.out / f"{name}.safetensors")
+    onnx = options.out / f"{name}.onnx"
     return {
         "recipe": asdict(replace(recipe, steps=run.step)),
         "model": asdict(model),
@@ -153,6 +152,21 @@ def train_model(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "images": len(samples),
         "scores": score_file(onnx, options.data, model, threads=options.threads),
     }
+
+
+def export_network(network: Any, folder: Path, name: str) -> float:
+    """Write ``NAME.safetensors`` in float16, and ``NAME.onnx`` from the very same rounded weights.
+
+    Returns
+    -------
+    float
+        Largest absolute difference between PyTorch and ONNX Runtime.
+    """
+    from napari_cellseg.models.networks.unet import export_onnx, load_weights, save_weights
+
+    weights = folder / f"{name}.safetensors"
+    save_weights(network, weights)
+    return export_onnx(load_weights(weights), folder / f"{name}.onnx")
 
 
 def _parser() -> argparse.ArgumentParser:
