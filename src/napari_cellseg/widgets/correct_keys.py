@@ -51,7 +51,7 @@ HELP_KEY = Key("F1", "help", "show or hide this page")
 ALL_KEYS = (*TOOL_KEYS, *SHAPE_KEYS, *REVIEW_KEYS, HELP_KEY)
 
 NAPARI_KEYS = (
-    ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo: painting, edits, classes and reviews in one order"),
+    ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo, everything in one order"),
     ("2 or P, 1 or E, 3, 4 or F", "napari's brush, eraser, polygon and fill"),
     ("M", "a new label to paint with"),
 )
@@ -63,7 +63,7 @@ def help_text() -> str:
     for title, keys in (("TOOLS", TOOL_KEYS), ("SELECTED OBJECT", SHAPE_KEYS), ("REVIEW", REVIEW_KEYS)):
         parts.append("\n".join([title, *(f"  {key.shown:<9} {key.words}" for key in keys)]))
     parts.append("\n".join(["NAPARI", *(f"  {key}: {words}" for key, words in NAPARI_KEYS)]))
-    return "\n\n".join([*parts, f"{HELP_KEY.shown} hides this page."])
+    return "\n".join([*parts, f"{HELP_KEY.shown} hides this page."])
 
 
 def show_help(viewer: ViewerModel, shown: bool) -> None:
@@ -72,7 +72,7 @@ def show_help(viewer: ViewerModel, shown: bool) -> None:
     if not shown and overlay.text != help_text():
         return
     overlay.text = help_text() if shown else ""
-    overlay.font_size = 9
+    overlay.font_size = 8
     overlay.position = "top_left"
     overlay.box = shown
     overlay.visible = shown
