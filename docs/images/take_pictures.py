@@ -15,12 +15,15 @@ import tifffile
 from napari.layers import Layer
 from PIL import Image
 from qtpy.QtWidgets import QApplication
+from scipy import ndimage
 
 from napari_cellseg import segment
 from napari_cellseg.images.simulation import simulate_fluorescence
 from napari_cellseg.viewer import samples
 from napari_cellseg.viewer.feature_rows import write_rows
+from napari_cellseg.viewer.jumping import jump_to_object
 from napari_cellseg.viewer.run_on import RunOn
+from napari_cellseg.widgets.correct_dock import CorrectDock
 from napari_cellseg.widgets.evaluate_dock import EvaluateDock
 from napari_cellseg.widgets.segment_dock import SegmentDock
 
@@ -86,6 +89,7 @@ def main() -> None:
     wait(lambda: not panel.job.running)
     many_images(viewer, dock, Path("plate 1"))
     evaluation(viewer)
+    correction(viewer)
     viewer.close()
 
 
@@ -110,6 +114,78 @@ def evaluation(viewer: napari.Viewer) -> None:
     errors = dock.panel.result.errors
     errors.table.setCurrentIndex(errors.shown.index(0, 0))
     take(viewer, "evaluate_result", true_colours=True)
+
+
+def correction(viewer: napari.Viewer) -> None:
+    """The Correct dock: the keys, candidates, a split before and after, the queue, the checks."""
+    for inner in list(viewer.window.dock_widgets.values()):
+        inner.parent().hide()
+    viewer.layers.clear()
+    data, keywords, _ = samples.simulated_layers(simulate_fluorescence(objects=160, seed=5), "field")[0]
+    viewer.add_image(data, **keywords)
+    segmenting = SegmentDock(viewer)
+    viewer.window.add_dock_widget(segmenting, name="CellSeg segment", area="right")
+    wait(segmenting.panel.button.isEnabled)
+    segmenting.panel.button.click()
+    wait(lambda: not segmenting.panel.job.running)
+    segmenting.panel.model_form.confidence.box.setValue(0.9)
+    settle()
+    dock = CorrectDock(viewer)
+    viewer.window.add_dock_widget(dock, name="CellSeg correct", area="right")
+    segmenting.parent().hide()
+    panel = dock.panel
+    wait(lambda: panel.session is not None)
+    panel.act("PROMOTE")
+    take(viewer, "correct_candidates", true_colours=True)
+    panel.act("SELECT")
+    panel.act("help")
+    take(viewer, "correct_keys")
+    panel.act("help")
+    split(viewer, dock)
+    panel.act("accept")
+    wait(lambda: panel.session.review is not None and not panel.job.running)
+    for _ in range(3):
+        panel.act("accept")
+    take(viewer, "correct_review", true_colours=True)
+    panel.tabs.setCurrentIndex(2)
+    panel.checks.check.click()
+    wait(lambda: not panel.job.running)
+    panel.checks.list.setCurrentRow(0)
+    take(viewer, "correct_checks")
+
+
+def split(viewer: napari.Viewer, dock: CorrectDock) -> None:
+    """Two touching nuclei as one object, and what a line makes of them."""
+    session = dock.panel.session
+    do = session.correction
+    layer, index = session.layer, do.editor.index
+    first, second = touching(layer.data)[0]
+    line = border(layer.data, first, second)
+    do.merge([first, second])
+    do.select(first)
+    jump_to_object(viewer, layer, index, first)
+    dock.panel.act("LINE")
+    take(viewer, "correct_split_before", true_colours=True)
+    do.split_by_line(line)
+    take(viewer, "correct_split_after", true_colours=True)
+
+
+def border(labels: np.ndarray, first: int, second: int) -> np.ndarray:
+    """A line along the common border of two objects, and a bit beyond."""
+    near = ndimage.binary_dilation(labels == first, iterations=2)
+    points = np.argwhere(near & ndimage.binary_dilation(labels == second, iterations=2)).astype(float)
+    middle = points.mean(axis=0)
+    along = np.linalg.svd(points - middle, full_matrices=False)[2][0]
+    reach = np.abs((points - middle) @ along).max() + 3
+    return np.array([middle - reach * along, middle + reach * along])
+
+
+def touching(labels: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of labels side by side, those with the longest common border first."""
+    left, right = labels[:, :-1].ravel(), labels[:, 1:].ravel()
+    meet = (left > 0) & (right > 0) & (left != right)
+    pairs, counts = np.unique(np.sort(np.stack([left[meet], right[meet]], 1)), axis=0, return_counts=True)
+    return [(int(a), int(b)) for a, b in pairs[np.argsort(-counts)]]
 
 
 def many_images(viewer: napari.Viewer, dock: SegmentDock, folder: Path) -> None:

@@ -58,12 +58,12 @@ NAPARI_KEYS = (
 
 
 def help_text() -> str:
-    """All keys on one page."""
+    """All keys on one page; napari's box is two lines too short, hence the empty ones at the end."""
     parts = []
     for title, keys in (("TOOLS", TOOL_KEYS), ("SELECTED OBJECT", SHAPE_KEYS), ("REVIEW", REVIEW_KEYS)):
         parts.append("\n".join([title, *(f"  {key.shown:<9} {key.words}" for key in keys)]))
     parts.append("\n".join(["NAPARI", *(f"  {key}: {words}" for key, words in NAPARI_KEYS)]))
-    return "\n".join([*parts, f"{HELP_KEY.shown} hides this page."])
+    return "\n".join([*parts, f"{HELP_KEY.shown} hides this page.", " ", " "])
 
 
 def show_help(viewer: ViewerModel, shown: bool) -> None:
