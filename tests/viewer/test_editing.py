@@ -12,13 +12,14 @@ from napari.layers import Labels
 from napari.utils.key_bindings import coerce_keybinding
 
 from napari_cellseg.errors import LabelsError
+from napari_cellseg.events import drain
 from napari_cellseg.labels.index import ObjectIndex
 from napari_cellseg.labels.merging import merge
 from napari_cellseg.labels.removing import delete
 from napari_cellseg.viewer.candidates import hidden_pieces
 from napari_cellseg.viewer.confidence import ConfidenceFilter
 from napari_cellseg.viewer.correct_tools import Tool, Tools
-from napari_cellseg.viewer.correcting import Correction
+from napari_cellseg.viewer.correcting import WHOLE_ACTIONS, Correction, whole_edit
 from napari_cellseg.viewer.editing import HISTORY, REDO, UNDO, Editor
 
 CONFIDENCE = [0.9, 0.8, 0.7, 0.6, 0.45, 0.4, 0.3, 0.2]
@@ -81,6 +82,9 @@ def do(editor: Editor, action: tuple[str, int, int]) -> None:
         editor.set_rows("accept", {first: {"status": "accepted"}})
     elif what == "class" and labels:
         editor.set_rows("class", {first: {"class": f"type {b}"}, second: {"class": ""}})
+    elif what in WHOLE_ACTIONS:
+        pixels = 40 + b % 12
+        editor.apply_whole(drain(whole_edit(what, layer.data, editor.ready(), pixels)))
     elif what == "undo":
         press(editor, UNDO)
     elif what == "redo":
@@ -92,7 +96,8 @@ def do(editor: Editor, action: tuple[str, int, int]) -> None:
 
 
 PAINTED = ["paint", "new", "fill", "erase", "delete", "merge", "accept", "class"]
-ACTIONS = st.tuples(st.sampled_from(PAINTED), st.integers(0, 23), st.integers(0, 23))
+ACTIONS = st.tuples(st.sampled_from([*PAINTED, *WHOLE_ACTIONS]), st.integers(0, 23), st.integers(0, 23))
+STROKES = st.tuples(st.sampled_from(PAINTED), st.integers(0, 23), st.integers(0, 23))
 MOVES = st.tuples(
     st.sampled_from([*PAINTED, "undo", "redo", "direct undo", "direct redo"]),
     st.integers(0, 23),
@@ -142,7 +147,7 @@ def test_mixed_with_undo_and_other_peoples_undo_it_stays_in_step(actions: list[t
 @PROPERTY
 @given(
     actions=st.lists(
-        st.one_of(ACTIONS, st.tuples(st.just("slide"), st.integers(0, 100), st.just(0))), max_size=10
+        st.one_of(STROKES, st.tuples(st.just("slide"), st.integers(0, 100), st.just(0))), max_size=10
     )
 )
 def test_the_slider_shares_the_order(

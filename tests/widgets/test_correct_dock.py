@@ -363,3 +363,15 @@ def test_unfinished_work_is_discarded(qtbot, hands: Hands, dock: CorrectDock, us
     qtbot.mouseClick(again.panel.resume.discard, LEFT)
     assert not list(user_folder.rglob("*.journal"))
     again.shut_down()
+
+
+def test_edits_of_the_whole_image(qtbot, hands: Hands, dock: CorrectDock) -> None:
+    panel = dock.panel
+    for action, left in (("remove_small", set(range(9))), ("renumber", set(range(9)))):
+        qtbot.mouseClick(panel.checks.whole[action], LEFT)
+        qtbot.waitUntil(lambda: not panel.job.running, timeout=TIMEOUT)
+        assert set(np.unique(labels(hands)).tolist()) == left
+    assert status(hands, 9) == ""
+    hands.undo()
+    np.testing.assert_array_equal(labels(hands), field())
+    assert status(hands, 9) == "predicted"

@@ -9,6 +9,7 @@ from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
 from napari_cellseg.errors import LabelsError, OptionError
+from napari_cellseg.events import Job
 from napari_cellseg.labels.adding import add_region
 from napari_cellseg.labels.crop import Plane
 from napari_cellseg.labels.edit import Edit
@@ -19,6 +20,8 @@ from napari_cellseg.labels.removing import delete, keep_largest_piece
 from napari_cellseg.labels.resizing import grow, shrink
 from napari_cellseg.labels.shaping import fill_holes, smooth
 from napari_cellseg.labels.splitting import split_automatically, split_by_line, split_by_seeds
+from napari_cellseg.labels.whole import removing_border_touching, removing_small, renumbering, smoothing_all
+from napari_cellseg.labels.whole_edit import WholeEdit
 from napari_cellseg.review.status import Status, cells_with_class, cells_with_status
 from napari_cellseg.viewer.attached import filter_of
 from napari_cellseg.viewer.candidates import hidden_pieces
@@ -29,6 +32,8 @@ Position: TypeAlias = Sequence[float]
 """A point in data coordinates of the labels layer, one number per dimension."""
 Shaping: TypeAlias = Callable[["Correction", tuple[int, ...]], Edit]
 
+WHOLE_ACTIONS = ("renumber", "remove_small", "remove_border", "smooth_all")
+"""Edits of the whole image."""
 LEAST_REACH = 8.0
 """Least diameter that an object grown from a click may have, pixels."""
 FEW = 5
@@ -275,6 +280,13 @@ class Correction:
                     return place
         return None
 
+    # -- the whole image ----------------------------------------------------------------------------------
+
+    def whole_edit(self, action: str, pixels: int) -> Job[WholeEdit]:
+        """The job that prepares an edit of the whole image; see `whole_edit`."""
+        leading = 0 if self.all_planes else self.layer.ndim - 2
+        return whole_edit(action, self.layer.data, self.editor.ready(), pixels, leading)
+
     # -- rows ---------------------------------------------------------------------------------------------
 
     def set_class(self, objects: Iterable[int], name: str) -> str:
@@ -311,6 +323,29 @@ class Correction:
     def close(self) -> None:
         """Let go of the layer."""
         self.editor.close()
+
+
+def whole_edit(action: str, labels: Any, index: ObjectIndex, pixels: int, leading: int = 0) -> Job[WholeEdit]:
+    """The job that prepares an edit of the whole image.
+
+    Parameters
+    ----------
+    action : str
+        One of `WHOLE_ACTIONS`.
+    labels : (…, Y, X) array of int
+        The labels.
+    index : ObjectIndex
+        Their objects.
+    pixels : int
+        Least area of an object that stays, for ``"remove_small"``.
+    leading : int
+        Leading axes that set planes apart, for ``"smooth_all"``.
+    """
+    if action == "remove_small":
+        return removing_small(labels, index, pixels)
+    if action == "smooth_all":
+        return smoothing_all(labels, index, leading=leading)
+    return (removing_border_touching if action == "remove_border" else renumbering)(labels, index)
 
 
 def plane_number(leading: tuple[int, ...], shape: tuple[int, ...]) -> int:

@@ -12,6 +12,7 @@ from napari.layers import Labels
 from napari_cellseg.errors import LabelsError
 from napari_cellseg.labels.edit import Edit, check_editable, edit_of_strokes
 from napari_cellseg.labels.index import ObjectIndex
+from napari_cellseg.labels.whole_edit import WholeEdit, apply_whole_edit
 from napari_cellseg.review.status import Cells, cells_after_edit, model_origin
 from napari_cellseg.viewer.attached import attach_editor, filter_of
 from napari_cellseg.viewer.candidates import rows_of_step
@@ -19,6 +20,7 @@ from napari_cellseg.viewer.coalesced import Later
 from napari_cellseg.viewer.label_layer import METADATA_KEY, empty_history
 from napari_cellseg.viewer.label_rows import LabelRows, RowChange
 from napari_cellseg.viewer.painted import forget_redo, history_lengths, painted_strokes
+from napari_cellseg.viewer.whole_rows import rows_after_whole
 
 HISTORY = 100
 """Steps that can be undone."""
@@ -34,14 +36,14 @@ class EditStep:
     ----------
     name : str
         What was done.
-    edit : Edit or None
-        The pixels, which napari's own history holds too; None for a step of rows only.
+    edit : Edit, WholeEdit or None
+        The pixels; napari's own history holds those of an `Edit` too. None for a step of rows only.
     rows : RowChange
         The table.
     """
 
     name: str
-    edit: Edit | None
+    edit: Edit | WholeEdit | None
     rows: RowChange
 
 
@@ -136,6 +138,20 @@ class Editor:
         finally:
             self._busy = False
         self._note(edit, rows or {})
+        return True
+
+    def apply_whole(self, edit: WholeEdit) -> bool:
+        """Apply an edit of the whole image as one step; it ends a confidence slider. Errors as in `apply`."""
+        self.ready()
+        if edit.is_empty:
+            return False
+        found = filter_of(self.layer)
+        if found is not None:
+            found.close()
+        changes = rows_after_whole(edit, self.rows)
+        self._rewrite(edit)
+        forget_redo(self.layer)
+        self._push(EditStep(edit.name, edit, self.rows.write(changes)))
         return True
 
     def set_rows(self, name: str, rows: Mapping[int, Mapping[str, Any]]) -> bool:
@@ -238,14 +254,27 @@ class Editor:
         """Move one step between the two stacks; with `pixels` False they are written already."""
         source, target = (self._done, self._undone) if undo else (self._undone, self._done)
         step = source.pop()
-        if step.edit is not None:
+        edit = step.edit.inverted() if undo and step.edit is not None else step.edit
+        if isinstance(edit, WholeEdit):
+            self._rewrite(edit)
+        elif edit is not None:
             if pixels:
                 self._load_pixels(undo)
-            self.index.update(step.edit.inverted() if undo else step.edit)
+            self.index.update(edit)
         self.rows.restore(step.rows, undo=undo)
         target.append(step)
         self._lengths = history_lengths(self.layer)
         self._tell(step, "undone" if undo else "redone")
+
+    def _rewrite(self, edit: WholeEdit) -> None:
+        """Change pixels all over the image, which napari's history knows nothing of."""
+        self._busy = True
+        try:
+            apply_whole_edit(self.layer.data, edit)
+            self.layer.refresh()
+        finally:
+            self._busy = False
+        self.index = ObjectIndex.build(self.layer.data)
 
     def _load_pixels(self, undo: bool) -> None:
         """One step of napari's own history, with the filter that follows it."""
@@ -315,7 +344,7 @@ class Editor:
         steps = self._done if undo else self._undone
         while steps and steps[-1].edit is None:
             self._load(undo=undo)
-        if steps:
+        if steps and isinstance(steps[-1].edit, Edit):
             self._load(undo=undo, pixels=False)
         else:
             self.rebuild()

@@ -1,7 +1,19 @@
 """The list of what is wrong by simple rules, each with the edit that puts it right."""
 
+from functools import partial
+
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_cellseg.review.quality import Finding
 from napari_cellseg.widgets.correct_buttons import small_button
@@ -12,9 +24,10 @@ MOST_SHOWN = 500
 
 
 class ChecksBox(QWidget):
-    """Signals `asked`, `chosen` (Finding) and `fix_asked` (list of Finding)."""
+    """Signals `asked`, `chosen` (Finding), `fix_asked` (list of Finding) and `whole_asked` (an action)."""
 
     asked = Signal()
+    whole_asked = Signal(str)
     chosen = Signal(object)
     fix_asked = Signal(object)
 
@@ -41,8 +54,33 @@ class ChecksBox(QWidget):
         for widget in (self.check, self.sentence, self.list):
             layout.addWidget(widget)
         layout.addLayout(row)
+        layout.addWidget(QLabel("Whole image"))
+        layout.addLayout(self._whole_buttons())
         self.show_findings([])
         self.sentence.say("")
+
+    def _whole_buttons(self) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setSpacing(3)
+        self.whole: dict[str, QPushButton] = {}
+        for number, (action, title, words) in enumerate((
+            ("remove_small", "Remove smaller than", "Remove objects of fewer pixels than stands beside."),
+            ("remove_border", "Remove cut objects", "Remove all objects that touch the border of the image."),
+            ("smooth_all", "Smooth all", "Smooth the borders of all objects."),
+            ("renumber", "Renumber", "Number the objects from 1 on, without gaps."),
+        )):  # fmt: skip
+            button = small_button(title, f"{words} One step to undo; ends the layer's confidence slider.")
+            button.clicked.connect(partial(self.whole_asked.emit, action))
+            place = number + (number > 0)
+            grid.addWidget(button, place // 2, place % 2)
+            self.whole[action] = button
+        self.area = QSpinBox()
+        self.area.setRange(1, 10**6)
+        self.area.setValue(20)
+        self.area.setSuffix(" px")
+        explain(self.area, "Least area", "Objects of fewer pixels are removed. Default: 20 px.")
+        grid.addWidget(self.area, 0, 1)
+        return grid
 
     @property
     def findings(self) -> list[Finding]:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Labels
 from qtpy.QtWidgets import QHBoxLayout, QTabWidget, QVBoxLayout, QWidget
 
 from napari_cellseg.errors import CellSegError, LabelsError
+from napari_cellseg.labels.whole_edit import WholeEdit
 from napari_cellseg.review.journal import Journal
 from napari_cellseg.review.quality import Finding, checking
 from napari_cellseg.review.resuming import FoundJournal
@@ -21,7 +22,6 @@ from napari_cellseg.viewer.fixing import fix_findings
 from napari_cellseg.viewer.journaling import resume
 from napari_cellseg.viewer.jumping import jump_to_object
 from napari_cellseg.viewer.label_layer import replace_labels
-from napari_cellseg.viewer.outcome_layer import is_overlay
 from napari_cellseg.viewer.reviewing import Review, doubting
 from napari_cellseg.widgets.connections import Connections
 from napari_cellseg.widgets.correct_buttons import ShapeButtons, ToolButtons, small_button
@@ -31,19 +31,12 @@ from napari_cellseg.widgets.correct_resume import ResumeOffer
 from napari_cellseg.widgets.correct_review import ReviewBox
 from napari_cellseg.widgets.fields import Sentence, add_row, explain, later_of, new_form
 from napari_cellseg.widgets.job_panel import JobPanel
-from napari_cellseg.widgets.layer_choice import LayerChoice
+from napari_cellseg.widgets.layer_choice import LabelsChoice, LayerChoice
 from napari_cellseg.widgets.messages import ErrorBox
 
 REVIEW_ACTIONS = ("accept", "skip", "back", "accept_view")
 ATTACH_WAIT = 0.1
 """Seconds that a layer must rest before its objects are counted."""
-
-
-class LabelsChoice(LayerChoice):
-    """Choice of a labels layer, without those that only show something."""
-
-    def _layers(self) -> list[Layer]:
-        return [layer for layer in super()._layers() if not is_overlay(layer)]
 
 
 class CorrectPanel(QWidget):
@@ -130,6 +123,7 @@ class CorrectPanel(QWidget):
         self.checks.fix_asked.connect(self._on_fix)
         self.resume.chosen.connect(self._on_resume)
         self.resume.failed.connect(self._fail)
+        self.checks.whole_asked.connect(self._on_whole)
         self.job.failed.connect(self.error.show_error)
         self.job.succeeded.connect(self._on_success)
         self._connections.connect(self._viewer.layers.events.removed, self._on_removed)
@@ -296,7 +290,9 @@ class CorrectPanel(QWidget):
 
     def _on_success(self, result: Any) -> None:
         session = self._session
-        if isinstance(result, list):
+        if isinstance(result, WholeEdit):
+            self._apply_whole(result)
+        elif isinstance(result, list):
             self.checks.show_findings(result)
         elif session is not None:
             review = session.begin_review(result)
@@ -305,6 +301,26 @@ class CorrectPanel(QWidget):
             self.tabs.setCurrentWidget(self.review)
             review.next()
         self._show()
+
+    def _on_whole(self, action: str) -> None:
+        session = self._session
+        if session is not None and not self.job.running:
+            try:
+                self.job.start(session.correction.whole_edit(action, self.checks.area.value()))
+            except CellSegError as error:
+                self._fail(error)
+
+    def _apply_whole(self, edit: WholeEdit) -> None:
+        if self._session is None:
+            return
+        try:
+            changed = self._session.correction.editor.apply_whole(edit)
+        except CellSegError as error:
+            self._fail(error)
+            return
+        gone = len(edit.removed) - len(edit.added)
+        words = f"{edit.name[:1].upper()}{edit.name[1:]}: {gone:,} objects fewer." if gone > 0 else "Done."
+        self._say(words if changed else "Nothing changed.")
 
     def _on_finding(self, finding: Finding) -> None:
         session = self._session

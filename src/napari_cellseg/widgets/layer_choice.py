@@ -5,6 +5,7 @@ from napari.layers import Layer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
+from napari_cellseg.viewer.outcome_layer import is_overlay
 from napari_cellseg.widgets.connections import Connections
 from napari_cellseg.widgets.fields import NarrowCombo
 
@@ -74,3 +75,10 @@ class LayerChoice(NarrowCombo):
         if layer is not self._layer:
             self._layer = layer
             self.chosen.emit()
+
+
+class LabelsChoice(LayerChoice):
+    """Choice of a labels layer, without those that only show something."""
+
+    def _layers(self) -> list[Layer]:
+        return [layer for layer in super()._layers() if not is_overlay(layer)]
