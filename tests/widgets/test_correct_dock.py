@@ -375,3 +375,22 @@ def test_edits_of_the_whole_image(qtbot, hands: Hands, dock: CorrectDock) -> Non
     hands.undo()
     np.testing.assert_array_equal(labels(hands), field())
     assert status(hands, 9) == "predicted"
+
+
+def test_stacks_plane_by_plane_or_whole(qtbot, hands: Hands, dock: CorrectDock) -> None:
+    viewer = hands.viewer
+    layer = viewer.add_labels(np.stack([field()] * 3), name="stack")
+    qtbot.waitUntil(
+        lambda: dock.panel.session is not None and dock.panel.session.layer is layer, timeout=TIMEOUT
+    )
+    viewer.dims.set_current_step(0, 1)
+    layer.selected_label = 4
+    dock.panel.act("delete")
+    assert [4 in plane for plane in layer.data] == [True, False, True]
+    assert str(layer.features["status"].iloc[4]) == "edited"
+    dock.panel.shapes.all_planes.setChecked(True)
+    dock.panel.act("delete")
+    assert 4 not in layer.data
+    dock.panel.act("undo")
+    dock.panel.act("undo")
+    np.testing.assert_array_equal(layer.data, np.stack([field()] * 3))

@@ -314,8 +314,10 @@ class Editor:
 
     def _take_in(self) -> None:
         """Follow the strokes that were announced, once their pixels are written."""
+        found = filter_of(self.layer)
+        name = "confidence" if found is not None and found.own_step is not None else "paint"
         while self._announced:
-            edit = edit_of_strokes("paint", self.index, painted_strokes(self._announced[0]))
+            edit = edit_of_strokes(name, self.index, painted_strokes(self._announced[0]))
             if not np.array_equal(np.asarray(self.layer.data[edit.indices]), edit.after):
                 return
             del self._announced[0]

@@ -169,9 +169,9 @@ class LabelRows:
     def _grown(self, frame: pd.DataFrame, labels: NDArray[np.int64], length: int = 0) -> pd.DataFrame:
         """A table with rows for these labels too: all up to the largest, or only these where gaps prevail."""
         index = frame["index"].to_numpy(np.int64)
-        missing = np.setdiff1d(labels, index)
-        largest = max(int(missing[-1]) if len(missing) else 0, length - 1)
         dense = np.array_equal(index, np.arange(len(index)))
+        missing = np.unique(labels[labels >= len(index)]) if dense else np.setdiff1d(labels, index)
+        largest = max(int(missing[-1]) if len(missing) else 0, length - 1)
         if dense and not too_sparse(largest, len(index) + len(missing)):
             missing = np.arange(len(index), largest + 1)
         if not len(missing):

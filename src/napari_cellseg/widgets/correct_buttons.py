@@ -3,7 +3,16 @@
 from functools import partial
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QDoubleSpinBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_cellseg.viewer.correct_tools import Tool
 from napari_cellseg.widgets.correct_keys import SHAPE_KEYS
@@ -93,7 +102,14 @@ class ShapeButtons(QWidget):
         grid.addWidget(self.pixels, len(SHAPE_KEYS) // 2, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        self.all_planes = QCheckBox("Whole object in all planes")
+        explain(
+            self.all_planes,
+            "Whole object in all planes",
+            "Edits act on the object in all planes of the stack. Default: off, only in the plane you see.",
+        )
         layout.addLayout(grid)
+        layout.addWidget(self.all_planes)
         layout.addLayout(self._class_row())
 
     def _class_row(self) -> QHBoxLayout:

@@ -115,7 +115,8 @@ class CorrectPanel(QWidget):
         self.tools.pressed.connect(self._on_tool)
         self.shapes.pressed.connect(self.act)
         self.shapes.class_chosen.connect(self._on_class)
-        self.shapes.pixels.valueChanged.connect(self._on_pixels)
+        self.shapes.pixels.valueChanged.connect(self._on_extent)
+        self.shapes.all_planes.toggled.connect(self._on_extent)
         self.review.started.connect(self._on_start_review)
         self.review.pressed.connect(self.act)
         self.checks.asked.connect(self._on_check)
@@ -147,6 +148,7 @@ class CorrectPanel(QWidget):
                 self._session = self._session_of(layer)
             except LabelsError as error:
                 problem, lazy = str(error), True
+        self._on_extent()
         self.copy_button.setVisible(lazy)
         for widget in (self.tabs, self.help_button):
             widget.setEnabled(self._session is not None)
@@ -170,7 +172,7 @@ class CorrectPanel(QWidget):
         if session is None or session.correction.editor.closed:
             session = self._begin(layer)
         session.correction.image_layer = self.image.layer
-        session.correction.pixels = self.shapes.pixels.value()
+        self.shapes.all_planes.setVisible(layer.ndim > 2)
         return session
 
     def _begin(self, layer: Labels, journal: Journal | None = None) -> CorrectSession:
@@ -273,9 +275,10 @@ class CorrectPanel(QWidget):
         if self._session is not None:
             self._say(self._session.correction.set_class(self._session.tools.targets(), name))
 
-    def _on_pixels(self, pixels: float) -> None:
+    def _on_extent(self, *_: object) -> None:
         if self._session is not None:
-            self._session.correction.pixels = pixels
+            self._session.correction.pixels = self.shapes.pixels.value()
+            self._session.correction.all_planes = self.shapes.all_planes.isChecked()
 
     # -- review and checks --------------------------------------------------------------------------------
 
