@@ -146,7 +146,9 @@ def correction(viewer: napari.Viewer) -> None:
     wait(lambda: panel.session.review is not None and not panel.job.running)
     for _ in range(3):
         panel.act("accept")
+    panel.review.colour.click()
     take(viewer, "correct_review", true_colours=True)
+    panel.review.colour.click()
     panel.tabs.setCurrentIndex(2)
     panel.checks.check.click()
     wait(lambda: not panel.job.running)

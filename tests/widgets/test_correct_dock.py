@@ -9,6 +9,7 @@ from qtpy.QtTest import QTest
 from vispy.gloo import gl
 from vispy.scene import SceneCanvas
 
+from napari_cellseg.review.status import Status
 from napari_cellseg.viewer.correct_tools import Tool
 from napari_cellseg.widgets.correct_dock import CorrectDock
 from napari_cellseg.widgets.correct_keys import ALL_KEYS
@@ -394,3 +395,17 @@ def test_stacks_plane_by_plane_or_whole(qtbot, hands: Hands, dock: CorrectDock) 
     dock.panel.act("undo")
     dock.panel.act("undo")
     np.testing.assert_array_equal(layer.data, np.stack([field()] * 3))
+
+
+def test_colours_by_status(qtbot, hands: Hands, dock: CorrectDock) -> None:
+    layer = hands.viewer.layers["cells"]
+    before = layer.colormap
+    dock.panel.tabs.setCurrentWidget(dock.panel.review)
+    dock.panel.review.colour.click()
+    predicted = layer.get_color(4).tolist()
+    assert layer.get_color(5).tolist() == predicted
+    dock.panel.session.correction.set_status([4], Status.ACCEPTED)
+    qtbot.waitUntil(lambda: layer.get_color(4).tolist() != predicted, timeout=TIMEOUT)
+    assert layer.get_color(5).tolist() == predicted
+    dock.panel.review.colour.click()
+    assert layer.colormap == before

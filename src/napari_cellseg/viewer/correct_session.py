@@ -14,6 +14,7 @@ from napari_cellseg.viewer.correcting import Correction
 from napari_cellseg.viewer.highlight import Highlight
 from napari_cellseg.viewer.journaling import Journaling, ReviewState
 from napari_cellseg.viewer.reviewing import Review
+from napari_cellseg.viewer.status_colours import StatusColours
 
 
 class CorrectSession:
@@ -52,6 +53,7 @@ class CorrectSession:
         self.fail: Callable[[Exception], None] = _silent
         self.tools = Tools(self.correction, self._say, self._fail, later)
         self.highlight = Highlight(self.correction)
+        self.colours = StatusColours(self.correction.editor, later)
         self.review: Review | None = None
         self.journaling = Journaling(self.correction.editor, image_layer, self._fail, journal)
         self.journaling.whole_review = self._whole_review
@@ -79,6 +81,7 @@ class CorrectSession:
         """Let go of the layer."""
         self.tools.close()
         self.highlight.close()
+        self.colours.close()
         if self.review is not None:
             self.review.close()
         self.correction.close()

@@ -119,6 +119,7 @@ class CorrectPanel(QWidget):
         self.shapes.all_planes.toggled.connect(self._on_extent)
         self.review.started.connect(self._on_start_review)
         self.review.pressed.connect(self.act)
+        self.review.coloured.connect(self._on_colour)
         self.checks.asked.connect(self._on_check)
         self.checks.chosen.connect(self._on_finding)
         self.checks.fix_asked.connect(self._on_fix)
@@ -161,11 +162,11 @@ class CorrectPanel(QWidget):
             return
         if self._followed is not None:
             self._connections.disconnect(self._followed.events.editable, self._on_layer_event)
-            self._connections.disconnect(self._followed.events.selected_label, self._on_selected)
+            self._connections.disconnect(self._followed.events.selected_label, self._show)
         self._followed = layer
         if layer is not None:
             self._connections.connect(layer.events.editable, self._on_layer_event)
-            self._connections.connect(layer.events.selected_label, self._on_selected)
+            self._connections.connect(layer.events.selected_label, self._show)
 
     def _session_of(self, layer: Labels) -> CorrectSession:
         session = self._sessions.get(layer)
@@ -286,6 +287,10 @@ class CorrectPanel(QWidget):
         if self._session is not None and not self.job.running:
             self.job.start(doubting(self._session.correction))
 
+    def _on_colour(self, shown: bool) -> None:
+        if self._session is not None:
+            self._session.colours.show(shown)
+
     def _on_check(self) -> None:
         if self._session is not None and not self.job.running:
             index = self._session.correction.editor.ready()
@@ -351,15 +356,13 @@ class CorrectPanel(QWidget):
         self.notes.say("")
         self.error.show_error(error)
 
-    def _on_selected(self, event: Any = None) -> None:
-        self._show()
-
-    def _show(self) -> None:
+    def _show(self, event: Any = None) -> None:
         """Show the tool, the object, what can be undone, and where the review stands."""
         session = self._session
         self.tools.show_tool(session.tools.tool if session is not None else None)
         review: Review | None = session.review if session is not None else None
         self.review.show_review(review)
+        self.review.colour.setChecked(session is not None and session.colours.shown)
         names = (
             (session.correction.editor.undo_names, session.correction.editor.redo_names)
             if session

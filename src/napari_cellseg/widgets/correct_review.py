@@ -3,10 +3,11 @@
 from functools import partial
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_cellseg.review.status import Status
 from napari_cellseg.viewer.reviewing import Review
+from napari_cellseg.viewer.status_colours import COLOURS
 from napari_cellseg.widgets.correct_buttons import small_button
 from napari_cellseg.widgets.fields import NarrowCombo, Sentence, explain
 
@@ -21,9 +22,10 @@ FILTERS = (
 
 
 class ReviewBox(QWidget):
-    """Signals `started` and `pressed` (accept, delete, skip, back or accept_view)."""
+    """Signals `started`, `coloured` (bool) and `pressed` (accept, delete, skip, back or accept_view)."""
 
     started = Signal()
+    coloured = Signal(bool)
     pressed = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -44,6 +46,12 @@ class ReviewBox(QWidget):
         self.done = QCheckBox("This image is done")
         explain(self.done, "This image is done", "Mark the image as done, whatever is left.")
         self.done.clicked.connect(self._on_done)
+        self.colour = QCheckBox("Colour by status")
+        explain(self.colour, "Colour by status", "Show in colours what was looked at. Default: off.")
+        self.colour.clicked.connect(self.coloured)
+        self.colour.toggled.connect(self._on_colour)
+        self.legend = QLabel(legend())
+        self.legend.setVisible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 4, 0, 0)
         layout.addWidget(self.start)
@@ -52,6 +60,8 @@ class ReviewBox(QWidget):
         layout.addWidget(self.sentence)
         layout.addLayout(self._buttons())
         layout.addWidget(self.done)
+        layout.addWidget(self.colour)
+        layout.addWidget(self.legend)
         layout.addStretch(1)
         self.show_review(None)
 
@@ -89,6 +99,9 @@ class ReviewBox(QWidget):
         self.sentence.say(review.sentence)
         self.done.setChecked(review.queue.is_done)
 
+    def _on_colour(self, shown: bool) -> None:
+        self.legend.setVisible(shown)
+
     def _on_filter(self, index: int) -> None:
         if self._review is not None:
             self._review.queue.filter(self.which.currentData())
@@ -97,3 +110,8 @@ class ReviewBox(QWidget):
     def _on_done(self, checked: bool) -> None:
         if self._review is not None:
             self._review.mark_done(checked)
+
+
+def legend() -> str:
+    """The colours as rich text, each with its status."""
+    return " ".join(f"<span style='color:{c}'>■</span>&nbsp;{status.value}" for status, c in COLOURS.items())
