@@ -38,10 +38,11 @@ def fix_findings(correction: Correction, findings: Sequence[Finding]) -> str:
         objects = sorted({label for finding in there for label in finding.objects})
         editor.apply(together(editor.layer.data, index, objects, plane=planes.pop()))
         return f"{there[0].fix[:1].upper()}{there[0].fix[1:]}: {len(objects):,} objects, one step to undo."
-    done = 0
+    done, problems = 0, []
     for finding in there:
         try:
             done += editor.apply(finding.edit(editor.layer.data, editor.ready()))
-        except LabelsError:
-            continue
-    return f"{there[0].fix[:1].upper()}{there[0].fix[1:]}: {done:,} times, a step each."
+        except LabelsError as error:
+            problems.append(str(error))
+    words = f"{there[0].fix[:1].upper()}{there[0].fix[1:]}: {done:,} times, a step each."
+    return f"{words} {len(problems):,} could not be done: {problems[0]}" if problems else words

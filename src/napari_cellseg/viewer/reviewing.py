@@ -37,15 +37,12 @@ class Review:
 
     @property
     def sentence(self) -> str:
-        """How far the review is, and what is odd about the current object."""
-        queue = self.queue
-        words = f"{queue.progress} reviewed, {len(queue.waiting):,} left"
-        if queue.is_done:
-            words += "; the image is marked as done"
-        if queue.current is None:
-            return f"{words}."
-        reason = self._reasons.get(queue.current, "")
-        return f"{words}. {self.correction.describe(queue.current)}{f' — {reason}' if reason else ''}"
+        """What is known of the current object, and what is odd about it."""
+        current = self.queue.current
+        if current is None:
+            return "Nothing is left to go through."
+        reason = self._reasons.get(current, "")
+        return f"{self.correction.describe(current)}{f' — {reason}' if reason else ''}"
 
     def next(self) -> None:
         """Show the next object."""

@@ -48,6 +48,7 @@ class CorrectPanel(QWidget):
         self._sessions: dict[Labels, CorrectSession] = {}
         self._session: CorrectSession | None = None
         self._followed: Labels | None = None
+        self._acting = False
         self._later = later_of(self)
         self._attach = Coalesced(self._follow_layer, ATTACH_WAIT, self._later)
         self.labels = LabelsChoice(viewer, Labels, connections, "no labels layer")
@@ -66,8 +67,6 @@ class CorrectPanel(QWidget):
     def session(self) -> CorrectSession | None:
         """What is being corrected."""
         return self._session
-
-    # -- building -----------------------------------------------------------------------------------------
 
     def _build(self) -> None:
         form = new_form()
@@ -117,6 +116,7 @@ class CorrectPanel(QWidget):
         self.shapes.class_chosen.connect(self._on_class)
         self.shapes.pixels.valueChanged.connect(self._on_extent)
         self.shapes.all_planes.toggled.connect(self._on_extent)
+        self.tabs.currentChanged.connect(self._show)
         self.review.started.connect(self._on_start_review)
         self.review.pressed.connect(self.act)
         self.review.coloured.connect(self._on_colour)
@@ -129,8 +129,6 @@ class CorrectPanel(QWidget):
         self.job.failed.connect(self.error.show_error)
         self.job.succeeded.connect(self._on_success)
         self._connections.connect(self._viewer.layers.events.removed, self._on_removed)
-
-    # -- which layer --------------------------------------------------------------------------------------
 
     def _follow_layer(self) -> None:
         """Work on the chosen layer, or say why that is not possible."""
@@ -232,8 +230,6 @@ class CorrectPanel(QWidget):
             self._follow_layer()
             self._say("These labels are a copy in memory now: save them when you are done.")
 
-    # -- what is done -------------------------------------------------------------------------------------
-
     def act(self, action: str, *_: object) -> None:
         """Do what a key or a button stands for: a tool, an edit, a step of the review."""
         session = self._session
@@ -245,10 +241,14 @@ class CorrectPanel(QWidget):
             session.tools.press(Tool[action])
         else:
             self.error.clear()
+            self._acting = True
             try:
                 self._do(session, action)
             except CellSegError as error:
                 self._fail(error)
+            finally:
+                self._acting = False
+            self._show()
 
     def _do(self, session: CorrectSession, action: str) -> None:
         correction, review = session.correction, session.review
@@ -266,7 +266,6 @@ class CorrectPanel(QWidget):
             if not objects:
                 raise LabelsError("Select an object first: press Q and click it.")
             self._say(getattr(correction, action)(objects))
-        self._show()
 
     def _on_tool(self, tool: Tool) -> None:
         self.act(tool.name)
@@ -280,8 +279,6 @@ class CorrectPanel(QWidget):
         if self._session is not None:
             self._session.correction.pixels = self.shapes.pixels.value()
             self._session.correction.all_planes = self.shapes.all_planes.isChecked()
-
-    # -- review and checks --------------------------------------------------------------------------------
 
     def _on_start_review(self) -> None:
         if self._session is not None and not self.job.running:
@@ -346,8 +343,6 @@ class CorrectPanel(QWidget):
             self._fail(error)
         self.checks.drop(findings)
 
-    # -- showing ------------------------------------------------------------------------------------------
-
     def _say(self, words: str) -> None:
         self.error.clear()
         self.notes.say(words)
@@ -358,10 +353,13 @@ class CorrectPanel(QWidget):
 
     def _show(self, event: Any = None) -> None:
         """Show the tool, the object, what can be undone, and where the review stands."""
+        if self._acting:
+            return
         session = self._session
         self.tools.show_tool(session.tools.tool if session is not None else None)
         review: Review | None = session.review if session is not None else None
-        self.review.show_review(review)
+        if review is None or self.tabs.currentWidget() is self.review:
+            self.review.show_review(review)
         self.review.colour.setChecked(session is not None and session.colours.shown)
         names = (
             (session.correction.editor.undo_names, session.correction.editor.redo_names)

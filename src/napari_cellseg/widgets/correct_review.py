@@ -93,9 +93,10 @@ class ReviewBox(QWidget):
             self.bar.setValue(0)
             self.sentence.say("Not begun. The review starts with the objects that are most likely wrong.")
             return
-        self.bar.setRange(0, max(1, review.queue.total))
-        self.bar.setValue(review.queue.seen)
-        self.bar.setFormat(review.queue.progress)
+        seen, total = review.queue.seen, review.queue.total
+        self.bar.setRange(0, max(1, total))
+        self.bar.setValue(seen)
+        self.bar.setFormat(f"{seen:,} of {total:,}")
         self.sentence.say(review.sentence)
         self.done.setChecked(review.queue.is_done)
 
