@@ -29,9 +29,9 @@ def test_large_objects_are_seen_at_two_scales():
 
 def test_clumps_that_fall_apart_at_a_finer_scale_do_not_count():
     clumps = sights((0.125, 108, 0.17), (0.25, 91, 0.26), (0.5, 21, 0.01), (1.0, 16, 0.015), (2.0, 14, 0.01))
-    assert choose_diameter(clumps, 28) == 16
+    assert choose_diameter(clumps, 24) == 16
     giants = sights((0.125, 150, 0.3), (0.25, 140, 0.25), (0.5, 60, 0.02), (1.0, 0, 0), (2.0, 0, 0))
-    assert choose_diameter(giants, 28) == 150
+    assert choose_diameter(giants, 24) == 150
 
 
 def test_a_few_objects_neither_contradict_nor_convince():

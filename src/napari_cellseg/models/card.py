@@ -103,7 +103,7 @@ class ModelCard(_Described):
     own_scale: tuple[Positive, Positive] | None = Field(
         None,
         description="Images whose objects measure between these, in image pixels, keep their own scale; "
-        "others are scaled to the best diameter. None scales every image whose diameter is known.",
+        "smaller ones are scaled to the best diameter, larger ones to somewhat more; none scales all.",
     )
     pixel_size: Positive | None = Field(None, description="Pixel size of the training images, in µm.")
     tile: int = Field(gt=0, description="Edge of a tile, in pixels at network scale.")

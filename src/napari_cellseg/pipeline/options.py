@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, sqrt
 from numbers import Integral
 from typing import Any, Literal, TypeGuard
 
@@ -107,11 +107,15 @@ def resolve_confidence(options: Options, card: ModelCard) -> float:
 def scale_for(diameter: float, card: ModelCard) -> float:
     """Network pixels per image pixel for objects of a diameter in image pixels.
 
-    Resampling costs sharpness, so an image whose objects the network knows well keeps its own scale.
+    Resampling costs sharpness, so an image whose objects the network knows well keeps its own scale. Small
+    objects are brought to the diameter that it knows best; large ones halfway (geometrically) between this
+    and the largest that keep their scale, where their outlines stay finer.
     """
-    if card.own_scale is not None and card.own_scale[0] <= diameter <= card.own_scale[1]:
+    if card.own_scale is None or diameter < card.own_scale[0]:
+        return card.diameter / diameter
+    if diameter <= card.own_scale[1]:
         return 1.0
-    return card.diameter / diameter
+    return sqrt(card.diameter * card.own_scale[1]) / diameter
 
 
 def resolve_scale(options: Options, card: ModelCard) -> float | Literal["auto"]:

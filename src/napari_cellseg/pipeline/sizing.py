@@ -36,7 +36,7 @@ CONFIRMED = 0.4
 CONFIRMED_SMALL = 0.25
 """or this share where they had been enlarged: small objects are hard to see at their own scale."""
 
-LARGEST = 2.3
+LARGEST = 3.0
 """Objects up to this many times the size that the network knows best must be seen at every finer scale."""
 
 FEW = 8
