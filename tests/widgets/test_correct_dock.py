@@ -333,6 +333,15 @@ def test_closing_gives_keys_and_mouse_back(hands: Hands, dock: CorrectDock) -> N
     assert not [c for c in layer.mouse_drag_callbacks if "napari_cellseg" in getattr(c, "__module__", "")]
 
 
+@pytest.mark.parametrize("tool", ["Q", "T", "S"])
+def test_labels_in_work_may_be_removed(hands: Hands, dock: CorrectDock, tool: str) -> None:
+    hands.press("Q")
+    hands.click(50, 20)
+    hands.press(tool)
+    hands.viewer.layers.clear()
+    assert not hands.viewer.layers
+
+
 def test_unfinished_work_is_offered_and_resumed(qtbot, hands: Hands, dock: CorrectDock) -> None:
     assert not dock.panel.resume.isVisibleTo(dock.panel)
     hands.press("Shift-D")

@@ -38,6 +38,9 @@ class OutlineLayer:
             Labels in the window; 0 is background.
         """
         base = self._base
+        if base not in self._viewer.layers:
+            self.remove()
+            return
         translate = np.asarray(base.translate)[-2:] + np.asarray(base.scale)[-2:] * origin
         if self._layer is not None and self._layer in self._viewer.layers:
             self._layer.data = picture
