@@ -77,7 +77,7 @@ def write_reliability(report: CalibrationReport, path: Path) -> None:
     from napari_cellseg.statistics.calibration import reliability
     from napari_cellseg.training.releasing import BINS
 
-    figure = _figure(3.0 * len(report.rows), 3.1)
+    figure = _figure(3.0 * len(report.rows), 4.0)
     for column, (name, row) in enumerate(report.rows.items()):
         chosen = np.full(len(report.confidence), True)
         if name != "all":
