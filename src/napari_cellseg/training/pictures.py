@@ -74,15 +74,9 @@ def write_reliability(report: CalibrationReport, path: Path) -> None:
 
     Confidences are cross-validated by image; bars are 95 % credible intervals of the share of right objects.
     """
-    from napari_cellseg.statistics.calibration import reliability
-    from napari_cellseg.training.releasing import BINS
-
     figure = _figure(3.0 * len(report.rows), 4.0)
     for column, (name, row) in enumerate(report.rows.items()):
-        chosen = np.full(len(report.confidence), True)
-        if name != "all":
-            chosen = report.candidates.sets == name
-        curve = reliability(report.confidence[chosen], report.candidates.correct[chosen], BINS)
+        curve = report.curve(name)
         axes = figure.add_subplot(1, len(report.rows), column + 1)
         axes.plot([0, 1], [0, 1], color="0.6", linewidth=1)
         reach = np.abs(np.stack([curve.correct - curve.low, curve.high - curve.correct]))

@@ -19,7 +19,7 @@ from napari_cellseg.pipeline import segment
 from napari_cellseg.pipeline.options import scale_for
 from napari_cellseg.pipeline.sizing import estimate_diameter
 from napari_cellseg.pipeline.view import PlaneView, measure_intensities
-from napari_cellseg.statistics.calibration import reliability
+from napari_cellseg.statistics.calibration import Reliability, reliability
 from napari_cellseg.training.calibration import (
     Candidates,
     best_threshold,
@@ -35,6 +35,9 @@ from napari_cellseg.training.scoring import SetScore, pool_scores, predict_maps
 
 BINS = 15
 """Bins of the expected calibration error, of equal mass."""
+
+ALL = "all"
+"""Name of all sets together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +122,25 @@ class CalibrationReport:
     threshold: float
     f1: float
 
-    def bins(self, name: str = "all") -> list[CalibrationBin]:
-        """Reliability of a set in bins of equal mass."""
-        chosen = np.ones(len(self.confidence), np.bool_)
-        if name != "all":
-            chosen = self.candidates.sets == name
-        curve = reliability(self.confidence[chosen], self.candidates.correct[chosen], BINS)
+    def curve(self, name: str = ALL) -> Reliability:
+        """Reliability of a set, or of all, in bins of equal mass."""
+        chosen = of_set(self.candidates, name)
+        return reliability(self.confidence[chosen], self.candidates.correct[chosen], BINS)
+
+    def bins(self) -> list[CalibrationBin]:
+        """Reliability of all objects, as a card holds it."""
+        curve = self.curve()
         return [
             CalibrationBin(confidence=round(float(c), 4), objects=int(n), precision=round(float(p), 4))
             for n, c, p in zip(curve.counts, curve.confidence, curve.correct, strict=True)
         ]
+
+
+def of_set(candidates: Candidates, name: str) -> NDArray[np.bool_]:
+    """Which candidates belong to a set, (N,); every one to `ALL`."""
+    if name == ALL:
+        return np.ones(len(candidates.sets), np.bool_)
+    return np.asarray(candidates.sets == name)
 
 
 def calibrate(model: PixelModel, samples: Sequence[Sample]) -> CalibrationReport:
@@ -148,11 +160,11 @@ def calibrate(model: PixelModel, samples: Sequence[Sample]) -> CalibrationReport
     confidence, foreign = confidence[shown], foreign[shown]
     rows = {}
     names = sorted(set(candidates.sets.tolist()))
-    for name in ["all", *names]:
-        chosen = np.ones(len(confidence), np.bool_) if name == "all" else candidates.sets == name
+    for name in [ALL, *names]:
+        chosen = of_set(candidates, name)
         error, chance = calibration_error(confidence[chosen], candidates.correct[chosen], bins=BINS)
         rows[name] = {"objects": int(chosen.sum()), "ece": round(error, 4), "by_chance": round(chance, 4)}
-        if name != "all" and len(names) > 1:
+        if name != ALL and len(names) > 1:
             left_out = calibration_error(foreign[chosen], candidates.correct[chosen], bins=BINS)[0]
             rows[name]["left_out"] = round(left_out, 4)
     return CalibrationReport(candidates, confidence, coefficients, rows, threshold, f1)
