@@ -90,6 +90,12 @@ def test_kinds_are_balanced_rather_than_images() -> None:
     assert weights[-1] > 3 * weights[0]
 
 
+def test_an_emphasised_set_is_drawn_more_often() -> None:
+    plain, emphasised = sampling_weights(samples()), sampling_weights(samples(), {"b": 2.0})
+    assert emphasised.sum() == pytest.approx(1)
+    assert emphasised[-1] / emphasised[0] == pytest.approx(2 * plain[-1] / plain[0])
+
+
 def test_a_crop_depends_only_on_seed_and_number() -> None:
     first, again = (CropSource(samples(), 64, Augmentation(), seed=5) for _ in range(2))
     other = CropSource(samples(), 64, Augmentation(), seed=6)

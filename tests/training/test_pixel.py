@@ -1,5 +1,6 @@
 """Training with PyTorch: the loss falls, a run resumes, the export says the same."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from napari_cellseg.models.networks.unet import (
     UNetShape,
     count_parameters,
     export_onnx,
+    grown,
     load_weights,
     save_weights,
 )
@@ -25,6 +27,7 @@ from napari_cellseg.training.samples import CropSource, Sample
 torch.set_num_threads(1)
 
 TINY = UNetShape(widths=(8, 12, 16))
+LARGER = UNetShape(widths=(8, 12, 16), deeper=(0, 1, 1), detail=4, compand=True)
 
 
 def blobs(seed: int) -> Sample:
@@ -116,13 +119,21 @@ def plain_targets(targets: torch.Tensor) -> torch.Tensor:
     return changed
 
 
-def test_the_export_says_the_same_at_any_size(tmp_path: Path) -> None:
+def trained_a_little(shape: UNetShape) -> UNet:
+    """Network with weights that are zero nowhere, and statistics of its batch norms."""
+    torch.manual_seed(0)
+    network = UNet(shape).train()
+    for weights in network.parameters():
+        torch.nn.init.normal_(weights, 0.0, 0.1)
+    network(torch.rand(4, 3, 64, 64))
+    return network.eval()
+
+
+@pytest.mark.parametrize("shape", [TINY, LARGER], ids=["plain", "larger"])
+def test_the_export_says_the_same_at_any_size(tmp_path: Path, shape: UNetShape) -> None:
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
-    torch.manual_seed(0)
-    network = UNet(TINY)
-    network.train()
-    network(torch.rand(4, 3, 64, 64))
+    network = trained_a_little(shape)
     path = tmp_path / "tiny.onnx"
     assert export_onnx(network.eval(), path, edge=64) < 1e-4
     image = torch.rand(1, 3, 48, 80)
@@ -132,12 +143,37 @@ def test_the_export_says_the_same_at_any_size(tmp_path: Path) -> None:
     assert torch.allclose(plain[:, 1:], deployed[:, 1:], atol=1e-5)
 
 
-def test_weights_survive_the_disk(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shape", [TINY, LARGER], ids=["plain", "larger"])
+def test_weights_survive_the_disk(tmp_path: Path, shape: UNetShape) -> None:
     pytest.importorskip("safetensors")
-    network = UNet(TINY).eval()
+    network = trained_a_little(shape)
     save_weights(network, tmp_path / "w.safetensors")
     again = load_weights(tmp_path / "w.safetensors").eval()
+    assert again.shape == shape
     assert count_parameters(again) == count_parameters(network)
     image = torch.rand(1, 3, 32, 32)
     with torch.no_grad():
         assert torch.allclose(network(image), again(image), atol=0.02)
+
+
+def test_a_grown_network_gives_the_same_maps_and_learns_from_there(tmp_path: Path) -> None:
+    network = trained_a_little(TINY)
+    larger = grown(network, LARGER)
+    image = torch.rand(1, 3, 32, 48) - 0.1
+    with torch.no_grad():
+        torch.testing.assert_close(larger.eval()(image), network(image))
+    run = Run(replace(recipe(10), shape=LARGER), crops(), tmp_path, start=larger)
+    list(run.training())
+    refinement = run.network.refinement
+    assert refinement is not None
+    assert refinement.head.weight.abs().max() > 0
+    assert run.network.deeper_encoders[1][0].second[1].weight.abs().max() > 0
+
+
+def test_a_network_grows_into_its_own_widths_only() -> None:
+    with pytest.raises(ValueError, match="cannot grow"):
+        grown(UNet(TINY), UNetShape(widths=(8, 12, 20)))
+    with pytest.raises(ValueError, match="cannot grow"):
+        grown(UNet(LARGER), TINY)
+    with pytest.raises(ValueError, match="no place for"):
+        grown(UNet(LARGER), replace(LARGER, deeper=()))

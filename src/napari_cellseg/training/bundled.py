@@ -33,12 +33,16 @@ class BundledModel:
         Height and width of a training crop, pixels.
     empty : float
         Share of crops without any object.
+    emphasis : dict of str to float
+        How much more often the images of a set are drawn.
     augmentation : Augmentation
         Strengths.
     decoding : VoteDecoding
         Tuned on training images.
     confidence : float
         Default confidence; weaker objects are candidates.
+    shape : dict
+        Arguments of `napari_cellseg.models.networks.unet.UNetShape`, which needs PyTorch to be imported.
     restarts : tuple of int
         Steps at which the schedule of the learning rate starts anew.
     """
@@ -46,14 +50,19 @@ class BundledModel:
     sources: tuple[str, ...]
     edge: int = 224
     empty: float = 0.03
+    emphasis: dict[str, float] = field(default_factory=dict)
     augmentation: Augmentation = field(default_factory=Augmentation)
     decoding: VoteDecoding = field(default_factory=VoteDecoding)
     confidence: float = 0.5
+    shape: dict[str, Any] = field(default_factory=dict)
     restarts: tuple[int, ...] = ()
 
 
 MODELS = {
-    "nuclei": BundledModel(sources=("dsb2018", "bbbc039", "bitdepth"), restarts=(6494,)),
+    "nuclei": BundledModel(
+        sources=("dsb2018", "bbbc039", "bitdepth"),
+        restarts=(6494,),
+    ),
     "phase": BundledModel(
         sources=("usiigaci",),
         augmentation=Augmentation(
@@ -125,17 +134,29 @@ def train_model(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Train a bundled model, export it into ``options.out`` and return recipe and scores."""
     import torch
 
-    from napari_cellseg.models.networks.unet import count_parameters, load_weights
+    from napari_cellseg.models.networks.unet import UNetShape, count_parameters, grown, load_weights
     from napari_cellseg.training.pixel import Recipe, Run
 
     torch.set_num_threads(options.threads)
     model = MODELS[name]
     samples = read_samples(options.data, model.sources, "train")
-    source = CropSource(samples, model.edge, model.augmentation, empty=model.empty, seed=options.seed)
-    recipe = Recipe(seed=options.seed, compile=not options.no_compile, restarts=model.restarts)
+    source = CropSource(
+        samples,
+        model.edge,
+        model.augmentation,
+        empty=model.empty,
+        emphasis=model.emphasis,
+        seed=options.seed,
+    )
+    shape = UNetShape(**model.shape)
+    start = None if options.start is None else grown(load_weights(options.start), shape)
+    recipe = Recipe(
+        seed=options.seed,
+        compile=not options.no_compile,
+        shape=shape,
+        restarts=model.restarts if start is None else (),
+    )
     recipe = replace(recipe, steps=options.steps or recipe.steps)
-    start = None if options.start is None else load_weights(options.start)
-    recipe = recipe if start is None else replace(recipe, shape=start.shape, restarts=())
     run = Run(recipe, source, options.out, resume=options.resume, minutes=options.minutes, start=start)
     network = run.average.network
     for progress in run.training():

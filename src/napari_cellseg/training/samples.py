@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,12 +81,16 @@ def read_samples(data: Path, sources: Sequence[str], part: str) -> list[Sample]:
     return samples
 
 
-def sampling_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:
+def sampling_weights(
+    samples: Sequence[Sample], emphasis: Mapping[str, float] | None = None
+) -> NDArray[np.float64]:
     """Probability of each sample, (N,): kinds of images are balanced, not images.
 
     Samples of one set, kind, size and coarse diameter form a group; a group weighs the square root of
-    its count, more for colour and bright-field images; inside a group, larger images weigh more.
+    its count, more for colour and bright-field images and by the `emphasis` of its set; inside a group,
+    larger images weigh more.
     """
+    emphasis = emphasis or {}
     groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for i, s in enumerate(samples):
         size = int(np.round(np.log(s.diameter + 1) / np.log(1.6)))
@@ -95,7 +99,9 @@ def sampling_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:
     boost = {"grey": 1.0, "bright": 1.6, "colour": 1.7}
     for members in groups.values():
         areas = np.sqrt([samples[i].labels.size for i in members])
-        weights[members] = np.sqrt(len(members)) * boost[samples[members[0]].kind] * areas / areas.sum()
+        first = samples[members[0]]
+        factor = boost[first.kind] * emphasis.get(first.source, 1.0)
+        weights[members] = np.sqrt(len(members)) * factor * areas / areas.sum()
     return weights / weights.sum()
 
 
@@ -112,6 +118,8 @@ class CropSource:
         Strengths.
     empty : float
         Share of crops that are noise without any object.
+    emphasis : mapping of str to float, optional
+        How much more often than by `sampling_weights` alone the images of a set are drawn; 1 where absent.
     seed : int
         Of every draw.
     """
@@ -123,6 +131,7 @@ class CropSource:
         augmentation: Augmentation,
         *,
         empty: float = 0.03,
+        emphasis: Mapping[str, float] | None = None,
         seed: int = 0,
     ) -> None:
         self.samples = samples
@@ -131,7 +140,7 @@ class CropSource:
         self.empty = empty
         self.seed = seed
         self._ranges = [intensity_range(s.image) for s in samples]
-        self._cumulative = np.cumsum(sampling_weights(samples))
+        self._cumulative = np.cumsum(sampling_weights(samples, emphasis))
 
     def crop(self, number: int) -> tuple[NDArray[np.float32], Targets]:
         """Image (3, edge, edge) and targets of one crop."""

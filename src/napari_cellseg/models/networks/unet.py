@@ -1,8 +1,7 @@
 """The bundled U-Net: heavy convolutions at half resolution and below, output at full resolution."""
 
 import copy
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +26,26 @@ class UNetShape:
         Channels of the input and of the output.
     widths : tuple of int
         Channels at 1/2, 1/4, 1/8 and 1/16 of the input's resolution.
+    deeper : tuple of int
+        Residual blocks beyond the first, on the way down and again on the way up, at each of these levels;
+        levels that it does not reach have none.
+    detail : int
+        Channels at the input's own resolution, which refine the maps; 0 leaves them as they come from 1/2.
+    compand : bool
+        Whether the network also sees the square root of the intensities, in which dim objects stand out.
     """
 
     in_channels: int = 3
     out_channels: int = 4
     widths: tuple[int, ...] = (24, 48, 96, 160)
+    deeper: tuple[int, ...] = ()
+    detail: int = 0
+    compand: bool = False
+
+    @property
+    def seen_channels(self) -> int:
+        """Channels that the first convolutions see."""
+        return self.in_channels * (1 + self.compand)
 
 
 def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -53,6 +67,27 @@ class Residual(nn.Module):
         return torch.relu(x + self.second(torch.relu(self.first(x))))
 
 
+class Refinement(nn.Module):
+    """Adds to the maps what can only be seen at full resolution; changes nothing before it is trained."""
+
+    def __init__(self, shape: UNetShape) -> None:
+        super().__init__()
+        width = shape.detail
+        self.sharp = _conv(shape.seen_channels, width)
+        self.deep = _conv(shape.widths[0], 4 * width, 1)
+        self.joined = _conv(2 * width, 2 * width)
+        self.head = nn.Conv2d(2 * width, shape.out_channels, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, image: Tensor, features: Tensor) -> Tensor:
+        """What to add to the maps, (N, K, H, W), from the image and the features at half resolution."""
+        deep = nn.functional.pixel_shuffle(torch.relu(self.deep(features)), 2)
+        joined = torch.cat([torch.relu(self.sharp(image)), deep], dim=1)
+        added: Tensor = self.head(torch.relu(self.joined(joined)))
+        return added
+
+
 class UNet(nn.Module):
     """U-Net with a pixel-unshuffle stem, additive skips and a pixel-shuffle head.
 
@@ -72,30 +107,84 @@ class UNet(nn.Module):
         shape = shape or UNetShape()
         self.shape = shape
         widths = shape.widths
-        self.stem = _conv(4 * shape.in_channels, widths[0])
+        self.stem = _conv(4 * shape.seen_channels, widths[0])
         self.encoders = nn.ModuleList([Residual(w) for w in widths])
+        more = [*shape.deeper, *[0] * (len(widths) - len(shape.deeper))]
+        self.deeper_encoders = nn.ModuleList([_more(w, n) for w, n in zip(widths, more, strict=True)])
         self.downs = nn.ModuleList([_conv(a, b, 3, 2) for a, b in zip(widths, widths[1:], strict=False)])
         self.reduces = nn.ModuleList([_conv(b, a, 1) for a, b in zip(widths, widths[1:], strict=False)])
         self.decoders = nn.ModuleList([Residual(w) for w in widths[:-1]])
+        self.deeper_decoders = nn.ModuleList(
+            [_more(w, n) for w, n in zip(widths[:-1], more[:-1], strict=True)]
+        )
         self.head = nn.Conv2d(widths[0], 4 * shape.out_channels, 3, padding=1)
+        self.refinement = Refinement(shape) if shape.detail else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps of shape (N, K, H, W)."""
-        return self.body(self.stem(nn.functional.pixel_unshuffle(x, 2)))
+        seen = self.seen(x)
+        return self.body(self.stem(nn.functional.pixel_unshuffle(seen, 2)), seen)
 
-    def body(self, x: Tensor) -> Tensor:
-        """Maps from the output of the stem, which is at half resolution."""
+    def seen(self, x: Tensor) -> Tensor:
+        """The image, with its square root where the shape says so."""
+        return torch.cat([x, torch.sqrt(torch.relu(x))], dim=1) if self.shape.compand else x
+
+    def body(self, x: Tensor, seen: Tensor) -> Tensor:
+        """Maps from the output of the stem, which is at half resolution, and from what the stem saw."""
         x = torch.relu(x)
         skips: list[Tensor] = []
         for level, encoder in enumerate(self.encoders):
             if level:
                 x = torch.relu(self.downs[level - 1](x))
-            x = encoder(x)
+            x = self.deeper_encoders[level](encoder(x))
             skips.append(x)
         for level in range(len(self.decoders) - 1, -1, -1):
             x = interpolate(self.reduces[level](x), scale_factor=2.0, mode="nearest")
-            x = self.decoders[level](torch.relu(x + skips[level]))
-        return nn.functional.pixel_shuffle(self.head(x), 2)
+            x = self.deeper_decoders[level](self.decoders[level](torch.relu(x + skips[level])))
+        maps = nn.functional.pixel_shuffle(self.head(x), 2)
+        return maps if self.refinement is None else maps + self.refinement(seen, x)
+
+
+def _more(width: int, blocks: int) -> nn.Sequential:
+    """Residual blocks that change nothing before they are trained."""
+    added = nn.Sequential(*[Residual(width) for _ in range(blocks)])
+    for block in added:
+        nn.init.zeros_(block.second[1].weight)
+    return added
+
+
+def grown(network: UNet, shape: UNetShape) -> UNet:
+    """Larger network that gives the same maps: what is new in it changes nothing before it is trained.
+
+    Parameters
+    ----------
+    network : UNet
+        Trained network.
+    shape : UNetShape
+        Of the same widths, with more blocks, with detail, or with companding.
+
+    Raises
+    ------
+    ValueError
+        The shapes differ in more than that.
+    """
+    old = network.shape
+    same = (old.in_channels, old.out_channels, old.widths) == (
+        shape.in_channels,
+        shape.out_channels,
+        shape.widths,
+    )
+    if not same or old.compand > shape.compand or old.detail not in (0, shape.detail):
+        raise ValueError(f"a network of {old} cannot grow into one of {shape}")
+    result = UNet(shape)
+    state = dict(network.state_dict())
+    stem = "stem.0.weight"
+    if shape.compand and not old.compand:
+        state[stem] = torch.cat([state[stem], torch.zeros_like(state[stem])], dim=1)
+    _, unknown = result.load_state_dict(state, strict=False)
+    if unknown:
+        raise ValueError(f"{shape} has no place for {', '.join(unknown)}")
+    return result
 
 
 class Deployed(nn.Module):
@@ -108,7 +197,7 @@ class Deployed(nn.Module):
         super().__init__()
         self.network = fold_batch_norm(network)
         stem = self.network.stem[0]
-        width, inputs = stem.out_channels, network.shape.in_channels
+        width, inputs = stem.out_channels, network.shape.seen_channels
         kernel = stem.weight.detach().reshape(width, inputs, 2, 2, 3, 3).permute(0, 1, 4, 2, 5, 3)
         self.entry = nn.Conv2d(inputs, width, 6, 2, 2)
         self.entry.weight = nn.Parameter(kernel.reshape(width, inputs, 6, 6).contiguous())
@@ -116,7 +205,8 @@ class Deployed(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps of shape (N, K, H, W), the foreground between 0 and 1."""
-        maps = self.network.body(self.entry(image))
+        seen = self.network.seen(image)
+        maps = self.network.body(self.entry(seen), seen)
         return torch.cat([torch.sigmoid(maps[:, :1]), maps[:, 1:]], dim=1)
 
 
@@ -218,8 +308,7 @@ def load_weights(path: Path) -> UNet:
     with safe_open(str(path), framework="pt") as file:
         meta: dict[str, str] = file.metadata()
         state: dict[str, Any] = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    widths: Sequence[int] = literal_eval(meta["widths"])
-    shape = UNetShape(int(meta["in_channels"]), int(meta["out_channels"]), tuple(widths))
-    network = UNet(shape)
+    names = [f.name for f in fields(UNetShape) if f.name in meta]
+    network = UNet(UNetShape(**{name: literal_eval(meta[name]) for name in names}))
     network.load_state_dict(state, strict=False)
     return network
