@@ -91,7 +91,10 @@ def test_what_a_person_touched_is_seen(queue: ReviewQueue) -> None:
 
 
 def test_filters(queue: ReviewQueue) -> None:
+    assert queue.known_classes() == ["a", "b"]
     queue.filter(classes=["a"])
+    assert queue.classes == {"a"}
+    assert not queue.fits(2)
     assert queue.waiting == [4, 3, 1]
     assert queue.progress == "0 of 3"
     queue.accept([4])

@@ -269,6 +269,38 @@ def test_review_queue_by_keys(qtbot, hands: Hands, dock: CorrectDock) -> None:
     assert queue.progress == "0 of 9"
 
 
+def test_review_of_one_class(qtbot, hands: Hands, dock: CorrectDock) -> None:
+    panel = dock.panel
+    do = panel.session.correction
+    do.set_class([4, 7], "T cell")
+    qtbot.mouseClick(panel.review.start, LEFT)
+    qtbot.waitUntil(lambda: panel.session.review is not None, timeout=TIMEOUT)
+    choice = panel.review.class_
+    assert [choice.itemText(i) for i in range(choice.count())] == [
+        "All classes",
+        "Without a class",
+        "T cell",
+    ]
+    choice.setCurrentIndex(2)
+    panel.review.which.setCurrentIndex(panel.review.which.findText("All objects"))
+    queue = panel.session.review.queue
+    assert queue.current in (4, 7)
+    assert panel.review.bar.format() == "2 of 2"
+    do.set_class([5], "B cell")
+    assert choice.findText("B cell") == 2
+    assert choice.currentText() == "T cell"
+    do.set_class([4, 7], "B cell")
+    assert choice.currentText() == "T cell"
+    assert queue.waiting == []
+    hands.undo()
+    assert queue.waiting == [4, 7]
+    first = panel.session.review
+    qtbot.mouseClick(panel.review.start, LEFT)
+    qtbot.waitUntil(lambda: panel.session.review is not first, timeout=TIMEOUT)
+    assert choice.currentText() == "T cell"
+    assert panel.review.which.currentText() == "All objects"
+
+
 def test_accepting_the_field_of_view(qtbot, hands: Hands, dock: CorrectDock) -> None:
     panel = dock.panel
     hands.viewer.layers["cells"].corner_pixels = np.array([[0, 0], [40, 99]])

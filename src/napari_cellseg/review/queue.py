@@ -77,6 +77,24 @@ class ReviewQueue:
         """How far the review is, for example ``"312 of 1,040"``."""
         return f"{self.seen:,} of {self.total:,}"
 
+    @property
+    def statuses(self) -> frozenset[str]:
+        """Statuses that the filter lets through."""
+        return self._wanted_statuses
+
+    @property
+    def classes(self) -> frozenset[str] | None:
+        """Classes that the filter lets through; None for all."""
+        return self._wanted_classes
+
+    def known_classes(self) -> list[str]:
+        """Classes of all objects, in order of the alphabet; an empty one stands for objects without."""
+        return sorted({self._class.get(label, "") for label in self._status})
+
+    def fits(self, label: int | None) -> bool:
+        """Whether the filter lets an object through."""
+        return label is not None and self._fits(label)
+
     def status(self, label: int) -> str:
         """Status of an object, empty where there is no such object."""
         return self._status.get(label, "")

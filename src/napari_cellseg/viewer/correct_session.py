@@ -69,9 +69,10 @@ class CorrectSession:
         state : mapping, optional
             Where the review stood.
         """
-        if self.review is not None:
-            self.review.close()
-        self.review = Review(self.correction, rows)
+        before, self.review = self.review, Review(self.correction, rows)
+        if before is not None:
+            before.close()
+            self.review.queue.filter(before.queue.statuses, before.queue.classes)
         if state is not None:
             self.review.queue.restore(state)
         self.review.on_change.append(self.journaling.note_review)

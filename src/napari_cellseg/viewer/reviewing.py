@@ -1,6 +1,6 @@
 """Looking at the objects of a layer one by one, the most doubtful first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 import pandas as pd
@@ -83,6 +83,14 @@ class Review:
         if left:
             self.correction.set_status(left, Status.ACCEPTED)
         return len(left)
+
+    def filter(self, statuses: Collection[str] | None, classes: Collection[str] | None) -> None:
+        """Go through other objects, see `ReviewQueue.filter`; shows the next one where the current is none."""
+        self.queue.filter(statuses, classes)
+        if self.queue.fits(self.queue.current):
+            self._tell()
+        else:
+            self.next()
 
     def mark_done(self, done: bool) -> None:
         """Say whether the image is done."""

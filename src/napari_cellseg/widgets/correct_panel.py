@@ -302,7 +302,6 @@ class CorrectPanel(QWidget):
         elif session is not None:
             review = session.begin_review(result)
             review.on_change.append(self._show)
-            self.review.which.setCurrentIndex(0)
             self.tabs.setCurrentWidget(self.review)
             review.next()
         self._show()

@@ -3,8 +3,18 @@
 from functools import partial
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
+from napari_cellseg.review.queue import LEFT
 from napari_cellseg.review.status import Status
 from napari_cellseg.viewer.reviewing import Review
 from napari_cellseg.viewer.status_colours import COLOURS
@@ -12,13 +22,16 @@ from napari_cellseg.widgets.correct_buttons import small_button
 from napari_cellseg.widgets.fields import NarrowCombo, Sentence, explain
 
 FILTERS = (
-    ("Not looked at yet", None),
-    ("Edited", (Status.EDITED,)),
-    ("Added", (Status.ADDED,)),
-    ("Everything but accepted", (Status.PREDICTED, Status.EDITED, Status.ADDED)),
-    ("All objects", tuple(Status)),
+    ("Not looked at yet", frozenset(map(str, LEFT))),
+    ("Edited", frozenset({Status.EDITED.value})),
+    ("Added", frozenset({Status.ADDED.value})),
+    ("Accepted", frozenset({Status.ACCEPTED.value})),
+    ("Everything but accepted", frozenset(map(str, Status)) - {Status.ACCEPTED.value}),
+    ("All objects", frozenset(map(str, Status))),
 )
-"""Which objects are gone through, and their statuses; None is the queue's own choice."""
+"""Which objects are gone through, and their statuses."""
+ALL_CLASSES = "All classes"
+NO_CLASS = "Without a class"
 
 
 class ReviewBox(QWidget):
@@ -43,6 +56,9 @@ class ReviewBox(QWidget):
             self.which, "Go through", "Which objects the review goes through. Default: not looked at yet."
         )
         self.which.currentIndexChanged.connect(self._on_filter)
+        self.class_ = NarrowCombo()
+        explain(self.class_, "Class", "Go through objects of one class only. Default: all classes.")
+        self.class_.currentIndexChanged.connect(self._on_filter)
         self.done = QCheckBox("This image is done")
         explain(self.done, "This image is done", "Mark the image as done, whatever is left.")
         self.done.clicked.connect(self._on_done)
@@ -55,7 +71,10 @@ class ReviewBox(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 4, 0, 0)
         layout.addWidget(self.start)
-        layout.addWidget(self.which)
+        filters = QHBoxLayout()
+        filters.addWidget(self.which, 1)
+        filters.addWidget(self.class_, 1)
+        layout.addLayout(filters)
         layout.addWidget(self.bar)
         layout.addWidget(self.sentence)
         layout.addLayout(self._buttons())
@@ -85,9 +104,10 @@ class ReviewBox(QWidget):
     def show_review(self, review: Review | None) -> None:
         """Show where a review stands; None where it was not begun."""
         self._review = review
-        for widget in (self.which, self.bar, self.done, *self.buttons.values()):
+        for widget in (self.which, self.class_, self.bar, self.done, *self.buttons.values()):
             widget.setEnabled(review is not None)
         self.start.setText("Start &review" if review is None else "Order &anew by doubt")
+        self._show_filter(review)
         if review is None:
             self.bar.setRange(0, 1)
             self.bar.setValue(0)
@@ -103,10 +123,21 @@ class ReviewBox(QWidget):
     def _on_colour(self, shown: bool) -> None:
         self.legend.setVisible(shown)
 
+    def _show_filter(self, review: Review | None) -> None:
+        """Offer the classes of the table, and the one gone through where its last object is gone too."""
+        chosen = review.queue.classes if review is not None else None
+        wanted = {*(review.queue.known_classes() if review is not None else ()), *(chosen or ())}
+        entries = [(ALL_CLASSES, None), *((name or NO_CLASS, frozenset({name})) for name in sorted(wanted))]
+        if [self.class_.itemData(i) for i in range(self.class_.count())] != [value for _, value in entries]:
+            self.class_.fill(entries)
+        for combo, value in ((self.class_, chosen), (self.which, review and review.queue.statuses)):
+            blocked = combo.blockSignals(True)
+            combo.choose(value)
+            combo.blockSignals(blocked)
+
     def _on_filter(self, index: int) -> None:
         if self._review is not None:
-            self._review.queue.filter(self.which.currentData())
-            self.show_review(self._review)
+            self._review.filter(self.which.currentData(), self.class_.currentData())
 
     def _on_done(self, checked: bool) -> None:
         if self._review is not None:
