@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_cellseg.errors import OptionError
-from napari_cellseg.instances.decoding import Maps, VoteDecoding, decode_votes
+from napari_cellseg.instances.decoding import Decoded, Maps, VoteDecoding, decode_votes
 from napari_cellseg.labels.flooding import bulging_parts
 from napari_cellseg.labels.pieces import touched_pieces
 
@@ -150,23 +150,40 @@ def _tidied(mask: Mask, free: Mask, y: int, x: int) -> Mask:
     if not mask.any():
         return mask
     mask = ndimage.gaussian_filter(ndimage.binary_fill_holes(mask).astype(np.float32), 1.0) >= 0.5
-    return _object_at(bulging_parts(mask), y, x) & free
+    return object_at(bulging_parts(mask), (y, x)) & free
 
 
-def _object_at(labels: NDArray[Any], y: int, x: int) -> Mask:
-    """Mask of the object at a pixel; empty where there is none within two pixels."""
-    around = (slice(max(0, y - 2), y + 3), slice(max(0, x - 2), x + 3))
-    places = np.argwhere(labels[around]) + [part.start for part in around]
-    if len(places) == 0:
+def object_at(labels: NDArray[Any], point: Sequence[float]) -> Mask:
+    """Mask of the connected object at a point; empty where there is none within two pixels.
+
+    Parameters
+    ----------
+    labels : (Y, X) ndarray of int or bool
+        0 is background.
+    point : sequence of 2 floats
+        Row and column; it may lie outside.
+    """
+    label, nearest = _nearest(labels, point)
+    if not label:
         return np.zeros(labels.shape, np.bool_)
-    nearest = places[np.hypot(*(places - (y, x)).T).argmin()]
-    own: Mask = labels == labels[tuple(nearest)]
+    own: Mask = labels == label
     core = np.zeros_like(own)
-    core[tuple(nearest)] = True
+    core[nearest] = True
     return touched_pieces(own, core)
 
 
-def grow_from_maps(maps: Maps, params: VoteDecoding, point: Sequence[float]) -> Mask:
+def _nearest(labels: NDArray[Any], point: Sequence[float]) -> tuple[int, tuple[int, int]]:
+    """Label nearest to a point, and its nearest pixel; 0 where there is none within two pixels."""
+    y, x = (int(np.floor(float(p) + 0.5)) for p in point)
+    around = tuple(slice(max(0, c - 2), max(0, c + 3)) for c in (y, x))
+    places = np.argwhere(labels[around]) + [part.start for part in around]
+    if len(places) == 0:
+        return 0, (y, x)
+    row, column = places[np.hypot(*(places - (y, x)).T).argmin()].tolist()
+    return int(labels[row, column]), (row, column)
+
+
+def grow_from_maps(maps: Maps, params: VoteDecoding, point: Sequence[float]) -> tuple[Decoded, int]:
     """The object under a click, as the maps of a pixel model show it, however weak.
 
     Parameters
@@ -180,8 +197,9 @@ def grow_from_maps(maps: Maps, params: VoteDecoding, point: Sequence[float]) -> 
 
     Returns
     -------
-    (Y, X) ndarray of bool
-        Empty where the maps show no object within two pixels of the click.
+    (Decoded, int)
+        The objects of the maps, and the label of the one under the click; 0 where the maps show no object
+        within two pixels of it.
 
     Raises
     ------
@@ -193,7 +211,7 @@ def grow_from_maps(maps: Maps, params: VoteDecoding, point: Sequence[float]) -> 
         found = decode_votes(
             maps, replace(params, floor=params.floor * weaker, min_confidence=0.0, min_area=SMALLEST_AREA)
         )
-        mask = _object_at(found.labels, y, x)
-        if mask.any():
+        label, _ = _nearest(found.labels, (y, x))
+        if label:
             break
-    return mask
+    return found, label
