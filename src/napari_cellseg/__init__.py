@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_cellseg.evaluation.evaluating import evaluate as evaluate
     from napari_cellseg.evaluation.results import Report as Report
+    from napari_cellseg.features.measuring import measure as measure
+    from napari_cellseg.features.measuring import measuring as measuring
     from napari_cellseg.models.registry import load_model as load_model
     from napari_cellseg.pipeline import Segmentation as Segmentation
     from napari_cellseg.pipeline import segment as segment
@@ -18,10 +20,22 @@ _PUBLIC = {
     "Segmentation": "napari_cellseg.pipeline",
     "evaluate": "napari_cellseg.evaluation.evaluating",
     "load_model": "napari_cellseg.models.registry",
+    "measure": "napari_cellseg.features.measuring",
+    "measuring": "napari_cellseg.features.measuring",
     "segment": "napari_cellseg.pipeline",
     "segmenting": "napari_cellseg.pipeline",
 }
-__all__ = ["Report", "Segmentation", "__version__", "evaluate", "load_model", "segment", "segmenting"]
+__all__ = [
+    "Report",
+    "Segmentation",
+    "__version__",
+    "evaluate",
+    "load_model",
+    "measure",
+    "measuring",
+    "segment",
+    "segmenting",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -47,8 +47,8 @@ def crofton_and_euler(mask: Any, sy: float, sx: float) -> tuple[float, int]:
     level = upright = diagonal = quads = 0
     for y in range(height - 1):
         for x in range(width - 1):
-            a, b = np.int64(mask[y, x]), np.int64(mask[y, x + 1])
-            c, d = np.int64(mask[y + 1, x]), np.int64(mask[y + 1, x + 1])
+            a, b = int(mask[y, x]), int(mask[y, x + 1])
+            c, d = int(mask[y + 1, x]), int(mask[y + 1, x + 1])
             count = a + b + c + d
             if count == 0 or count == 4:
                 continue

@@ -91,8 +91,8 @@ FEATURES: tuple[Feature, ...] = (
         "P = Σ over border pixels of (straight, diagonal or mean step to the neighbours in the border)",
         dims=(2,),
         source="scikit-image `perimeter` with 4 neighbours; Benkrid & Crookes, Queen's University of Belfast",
-        note=f"0 for a single pixel. {_SPACING}each step has its own length, which makes round outlines too long: "
-        "by 13 % where pixels are 4 : 1; perimeter_crofton stays within 4 %.",
+        note=f"0 for a single pixel. {_SPACING}each step has its own length, which makes round outlines "
+        "too long: by 13 % where pixels are 4 : 1; perimeter_crofton stays within 4 %.",
     ),
     _feature(
         "perimeter_crofton",
