@@ -16,6 +16,9 @@ from napari_cellseg.events import drain
 from napari_cellseg.labels.index import ObjectIndex
 from napari_cellseg.labels.merging import merge
 from napari_cellseg.labels.removing import delete
+from napari_cellseg.labels.resizing import grow
+from napari_cellseg.labels.splitting import split_by_line
+from napari_cellseg.viewer import editing
 from napari_cellseg.viewer.candidates import hidden_pieces
 from napari_cellseg.viewer.confidence import ConfidenceFilter
 from napari_cellseg.viewer.correct_tools import Tool, Tools
@@ -70,6 +73,10 @@ def do(editor: Editor, action: tuple[str, int, int]) -> None:
         layer.paint((a, b), first)
     elif what == "new":
         layer.paint((a, b), editor.index.next_label)
+    elif what == "stroke":
+        with layer.block_history():
+            layer.paint((a, b), first)
+            layer.paint((b, a), first)
     elif what == "fill":
         layer.fill((a, b), second)
     elif what == "erase":
@@ -82,6 +89,17 @@ def do(editor: Editor, action: tuple[str, int, int]) -> None:
         editor.set_rows("accept", {first: {"status": "accepted"}})
     elif what == "class" and labels:
         editor.set_rows("class", {first: {"class": f"type {b}"}, second: {"class": ""}})
+    elif what in ("series", "large series"):
+        makers = [
+            lambda index: delete(layer.data, index, [first]),
+            lambda index: merge(layer.data, index, [second, 1 + a % 9]),
+            lambda index: merge(layer.data, index, [1 + a % 9, 1 + b % 9]),
+            lambda index: split_by_line(layer.data, index, None, [(a, 0), (b, 23)]),
+            lambda index: grow(layer.data, index, [int(index.labels()[-1])], 2),
+        ]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(editing, "LARGE", 1 if what == "large series" else editing.LARGE)
+            editor.apply_together("series", [make for i, make in enumerate(makers) if (a + b) % 7 != i])
     elif what in WHOLE_ACTIONS:
         pixels = 40 + b % 12
         editor.apply_whole(drain(whole_edit(what, layer.data, editor.ready(), pixels)))
@@ -95,9 +113,10 @@ def do(editor: Editor, action: tuple[str, int, int]) -> None:
         layer.redo()
 
 
-PAINTED = ["paint", "new", "fill", "erase", "delete", "merge", "accept", "class"]
-ACTIONS = st.tuples(st.sampled_from([*PAINTED, *WHOLE_ACTIONS]), st.integers(0, 23), st.integers(0, 23))
-STROKES = st.tuples(st.sampled_from(PAINTED), st.integers(0, 23), st.integers(0, 23))
+PAINTED = ["paint", "stroke", "new", "fill", "erase", "delete", "merge", "accept", "class", "series"]
+ACTIONS = st.tuples(
+    st.sampled_from([*PAINTED, "large series", *WHOLE_ACTIONS]), st.integers(0, 23), st.integers(0, 23)
+)
 MOVES = st.tuples(
     st.sampled_from([*PAINTED, "undo", "redo", "direct undo", "direct redo"]),
     st.integers(0, 23),
@@ -147,7 +166,7 @@ def test_mixed_with_undo_and_other_peoples_undo_it_stays_in_step(actions: list[t
 @PROPERTY
 @given(
     actions=st.lists(
-        st.one_of(STROKES, st.tuples(st.just("slide"), st.integers(0, 100), st.just(0))), max_size=10
+        st.one_of(ACTIONS, st.tuples(st.just("slide"), st.integers(0, 100), st.just(0))), max_size=10
     )
 )
 def test_the_slider_shares_the_order(
@@ -156,21 +175,21 @@ def test_the_slider_shares_the_order(
     slider = filtered(CONFIDENCE)
     editor = Editor(slider.layer)
     states = [state(editor)]
-    thresholds = [slider.threshold]
     for action in actions:
         before = len(editor.undo_names)
         if action[0] == "slide":
+            if slider.closed:
+                continue
             slider.preview(action[1] / 200)
             slider.commit(action[1] / 100)
         else:
             do(editor, action)
         if len(editor.undo_names) > before:
             states.append(state(editor))
-            thresholds.append(slider.threshold)
-        thresholds[-1] = slider.threshold
     for expected in reversed(states[:-1]):
         press(editor, UNDO)
         assert_same(editor, expected)
+    assert not slider.closed
     for expected in states[1:]:
         press(editor, REDO)
         assert_same(editor, expected)
@@ -192,6 +211,21 @@ def test_rows_follow_an_edit() -> None:
     press(editor, UNDO)
     assert status(editor, 2) == "predicted"
     assert editor.undo_names == ("class",)
+
+
+def test_a_stroke_after_undo_keeps_what_was_before() -> None:
+    editor = edited()
+    for column in (2, 12):
+        editor.layer.fill((2, column), 0)
+    press(editor, UNDO)
+    with editor.layer.block_history():
+        editor.layer.paint((20, 20), 1)
+        editor.layer.paint((20, 10), 1)
+    assert editor.undo_names == ("paint", "paint")
+    assert not editor.redo_names
+    for _ in range(2):
+        press(editor, UNDO)
+    np.testing.assert_array_equal(editor.layer.data, grid())
 
 
 def test_the_oldest_steps_are_forgotten() -> None:
@@ -299,6 +333,95 @@ def test_a_promoted_candidate_is_one_step(filtered: Callable[..., ConfidenceFilt
     press(editor, UNDO)
     assert_same(editor, before)
     assert len(hidden_pieces(slider)) == 4
+
+
+def renumber(editor: Editor) -> None:
+    editor.apply_whole(drain(whole_edit("renumber", editor.layer.data, editor.ready(), 0)))
+
+
+def test_the_slider_works_again_after_a_whole_edit_is_undone(
+    filtered: Callable[..., ConfidenceFilter],
+) -> None:
+    slider = filtered(CONFIDENCE)
+    told: list[bool] = []
+    slider.on_change.append(lambda: told.append(slider.closed))
+    editor = Editor(slider.layer)
+    slider.commit(0.35)
+    editor.apply(delete(slider.layer.data, editor.ready(), [2]))
+    slider.commit(0.65)
+    before = state(editor)
+    renumber(editor)
+    assert told[-1]
+    assert slider.resting
+    assert "until 'renumber' is undone" in editor.slider_rest.words
+    slider.layer.paint((38, 38), 20)
+    for _ in range(2):
+        press(editor, UNDO)
+    assert_same(editor, before)
+    assert not slider.closed
+    assert not editor.slider_rest.words
+    for _ in range(2):
+        press(editor, REDO)
+    assert slider.closed
+    for _ in range(2):
+        press(editor, UNDO)
+    slider.commit(0.1)
+    assert set(editor.index.labels().tolist()) == {1, 3, 4, 5, 6, 7, 8}
+    for _ in range(4):
+        press(editor, UNDO)
+    assert set(editor.index.labels().tolist()) == {1, 2, 3, 4}
+    assert slider.threshold == 0.5
+
+
+@pytest.mark.parametrize("how", ["forgotten", "replaced", "closed", "undone by others"])
+def test_a_whole_edit_that_cannot_be_undone_ends_the_slider(
+    filtered: Callable[..., ConfidenceFilter], how: str
+) -> None:
+    slider = filtered(CONFIDENCE)
+    layer = slider.layer
+    editor = Editor(layer)
+    editor.apply(delete(layer.data, editor.ready(), [2]))
+    renumber(editor)
+    if how == "forgotten":
+        for i in range(HISTORY):
+            editor.set_rows("class", {1: {"class": str(i)}})
+    elif how == "replaced":
+        layer.data = np.zeros_like(layer.data)
+    elif how == "closed":
+        editor.close()
+    else:
+        layer.undo()
+    assert slider.closed
+    assert not slider.resting
+    after = np.array(layer.data)
+    if how == "forgotten":
+        for _ in range(HISTORY + 5):
+            press(editor, UNDO)
+    else:
+        layer.undo()
+    assert slider.closed
+    np.testing.assert_array_equal(layer.data, after)
+
+
+def test_a_series_is_one_step_and_one_entry() -> None:
+    editor = edited()
+    steps: list[object] = []
+    editor.watchers.append(lambda step, what: steps.append(step))
+    before = state(editor)
+    makers = [
+        lambda index: merge(editor.layer.data, index, [1, 2]),
+        lambda index: merge(editor.layer.data, index, [2, 3]),
+        lambda index: merge(editor.layer.data, index, [1, 3]),
+    ]
+    edit, problems = editor.apply_together("merge all", makers)
+    assert edit.parents == {1: (1, 2, 3)}
+    assert edit.removed == (2, 3)
+    assert len(problems) == 1
+    assert editor.undo_names == ("merge all",)
+    assert len(steps) == 1
+    assert status(editor, 3) == ""
+    press(editor, UNDO)
+    assert_same(editor, before)
 
 
 @pytest.mark.parametrize("shape", [(2, 24, 24), (2, 2, 24, 24)])

@@ -11,11 +11,10 @@ from napari_cellseg.errors import OptionError
 from napari_cellseg.events import Job, Progress
 from napari_cellseg.labels.blocks import block_windows, label_runs, read_window
 from napari_cellseg.labels.crop import Changes
-from napari_cellseg.labels.edit import Edit
 from napari_cellseg.labels.index import ObjectIndex
 from napari_cellseg.labels.shaping import add_smoothed
 from napari_cellseg.labels.spacing import Spacing
-from napari_cellseg.labels.whole_edit import CompressedRuns, Runs, WholeEdit
+from napari_cellseg.labels.whole_edit import CompressedRuns, Runs, WholeEdit, compress_edit
 
 STEP_OBJECTS = 200
 """Objects between two reports of progress."""
@@ -100,7 +99,7 @@ def smoothing_all(
             for plane in _planes_of(index, label, leading):
                 add_smoothed(changes, labels, index, [label], radius, spacing, plane)
         yield Progress("Smoothing", start + len(part), len(objects))
-    return _compressed(labels, changes.edit("smooth all"))
+    return compress_edit(labels, changes.edit("smooth all"))
 
 
 def _planes_of(index: ObjectIndex, label: int, leading: int) -> Iterator[tuple[int, ...]]:
@@ -135,28 +134,3 @@ def _relabelling(name: str, labels: Any, old: NDArray[Any], new: NDArray[Any]) -
     parents = {b: (a,) for a, b in zip(old.tolist(), new.tolist(), strict=True) if b}
     removed, added = tuple(sorted(before - after)), tuple(sorted(after - before))
     return WholeEdit(name, tuple(labels.shape), tuple(blocks), parents, removed, added)
-
-
-def _compressed(labels: Any, edit: Edit) -> WholeEdit:
-    """An edit of pixels all over the array, as runs."""
-    shape = tuple(int(n) for n in labels.shape)
-    flat = np.ravel_multi_index(edit.indices, shape)
-    order = np.argsort(flat)
-    flat, before, after = flat[order], edit.before[order], edit.after[order]
-    blocks, offset = [], 0
-    for window in block_windows(labels):
-        size = int(np.prod([part.stop - part.start for part in window]))
-        first, last = np.searchsorted(flat, [offset, offset + size])
-        if last > first:
-            inside = slice(int(first), int(last))
-            runs = _runs_of(flat[inside] - offset, before[inside], after[inside])
-            blocks.append(CompressedRuns.of(window, runs))
-        offset += size
-    return WholeEdit(edit.name, shape, tuple(blocks), edit.parents, edit.removed, edit.added)
-
-
-def _runs_of(flat: NDArray[Any], before: NDArray[Any], after: NDArray[Any]) -> Runs:
-    breaks = (np.diff(flat) != 1) | (np.diff(before) != 0) | (np.diff(after) != 0)
-    starts = np.concatenate([[0], np.flatnonzero(breaks) + 1])
-    lengths = np.diff(np.concatenate([starts, [flat.size]]))
-    return Runs(flat[starts], lengths, before[starts], after[starts])

@@ -10,8 +10,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_cellseg.errors import LabelsError
-from napari_cellseg.labels.blocks import Window, read_window
-from napari_cellseg.labels.edit import check_editable
+from napari_cellseg.labels.blocks import Window, block_windows, read_window
+from napari_cellseg.labels.edit import Edit, check_editable
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +150,39 @@ def apply_whole_edit(labels: Any, edit: WholeEdit) -> None:
                 f"Run it again."
             )
         changed.append(block)
+
+
+def compress_edit(labels: Any, edit: Edit) -> WholeEdit:
+    """An edit of many pixels as compressed runs, which take less room; nothing is applied.
+
+    Parameters
+    ----------
+    labels : ndarray or zarr array of int
+        The whole array; only its shape and its chunks matter.
+    edit : Edit
+        The edit.
+    """
+    shape = tuple(int(n) for n in labels.shape)
+    flat = np.ravel_multi_index(edit.indices, shape)
+    order = np.argsort(flat)
+    flat, before, after = flat[order], edit.before[order], edit.after[order]
+    blocks, offset = [], 0
+    for window in block_windows(labels):
+        size = int(np.prod([part.stop - part.start for part in window]))
+        first, last = np.searchsorted(flat, [offset, offset + size])
+        if last > first:
+            inside = slice(int(first), int(last))
+            runs = _runs_of(flat[inside] - offset, before[inside], after[inside])
+            blocks.append(CompressedRuns.of(window, runs))
+        offset += size
+    return WholeEdit(edit.name, shape, tuple(blocks), edit.parents, edit.removed, edit.added)
+
+
+def _runs_of(flat: NDArray[Any], before: NDArray[Any], after: NDArray[Any]) -> Runs:
+    breaks = (np.diff(flat) != 1) | (np.diff(before) != 0) | (np.diff(after) != 0)
+    starts = np.concatenate([[0], np.flatnonzero(breaks) + 1])
+    lengths = np.diff(np.concatenate([starts, [flat.size]]))
+    return Runs(flat[starts], lengths, before[starts], after[starts])
 
 
 def _rewrite(labels: Any, block: CompressedRuns, backwards: bool) -> bool:

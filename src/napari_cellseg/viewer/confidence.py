@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from app_model.types import KeyCode, KeyMod
 from napari.layers import Labels, Layer
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from napari_cellseg.viewer.attached import attach_filter, editor_of
 from napari_cellseg.viewer.coalesced import FEATURES_INTERVAL, Coalesced, Later
 from napari_cellseg.viewer.detected import DetectedObjects, as_planes
-from napari_cellseg.viewer.feature_rows import rows_by_id, statuses, too_sparse
+from napari_cellseg.viewer.filter_rows import filter_rows
 from napari_cellseg.viewer.label_layer import METADATA_KEY, LabelGeometry, empty_history
 from napari_cellseg.viewer.painted import painted_ids
 from napari_cellseg.viewer.refilter import Refilter, Step
@@ -70,7 +69,7 @@ class ConfidenceFilter:
     ) -> None:
         self.layer = layer
         self.objects = objects
-        self.closed = False
+        self.closed = self.resting = False
         self.preview_of: Layer | None = None
         self.on_change: list[Callable[[], None]] = []
         self._labels, self._geometry = labels, geometry
@@ -212,8 +211,24 @@ class ConfidenceFilter:
         self._picture.flush()
         self._news.flush()
 
+    def rest(self) -> None:
+        """Let go of the layer until `wake`, because what is done to it now cannot be followed."""
+        self.close()
+        self.resting = True
+        self._tell()
+
+    def wake(self) -> None:
+        """Take up a layer whose pixels and table are again what they were when `rest` was called."""
+        if self.resting:
+            self.closed = self.resting = False
+            attach_filter(self.layer, self)
+            self._connect()
+            self._table.request()
+            self._tell()
+
     def close(self) -> None:
         """Let go of the layer: its keys are napari's again."""
+        self.resting = False
         if self.closed:
             return
         self._drop_preview()
@@ -343,33 +358,12 @@ class ConfidenceFilter:
             return
         self._find_erased()
         if editor_of(self.layer) is None:
-            self.layer.features = self._rows()
+            words = self._person | dict.fromkeys(self._erased, "")
+            self.layer.features = filter_rows(self.refilter, self.objects, words, self.layer.features)
         count = len(self.shown_confidence) + self.added
         shown = {"confidence": self.threshold, "objects": count}
         record = {**self.layer.metadata.get(METADATA_KEY, {}), "shown": shown}
         self.layer.metadata = {**self.layer.metadata, METADATA_KEY: record}
-
-    def _rows(self) -> pd.DataFrame:
-        refilter = self.refilter
-        labels = self._row_labels()
-        rows = rows_by_id(self.objects.features.assign(index=refilter.ids), labels)
-        words = dict(zip(refilter.ids.tolist(), refilter.shown.tolist(), strict=True))
-        status = {label: "predicted" if shown else "filtered" for label, shown in words.items()}
-        status |= {i: "" if i in self._erased else word for i, word in self._person.items()}
-        rows["status"] = statuses([status.get(label, "") for label in labels.tolist()])
-        features = self.layer.features
-        if "index" in features:
-            others = features.drop_duplicates("index").set_index("index").reindex(labels)
-            for column in others.columns.difference(rows.columns):
-                rows[column] = others[column].to_numpy()
-        return rows
-
-    def _row_labels(self) -> NDArray[np.int64]:
-        """Labels with a row: all up to the largest in use, or only those in use where gaps prevail."""
-        ids = self.refilter.ids
-        in_use = np.union1d(ids[self.refilter.shown], [0, *range(1, self.objects.kept + 1), *self._person])
-        largest = int(in_use[-1])
-        return in_use.astype(np.int64) if too_sparse(largest, len(in_use)) else np.arange(largest + 1)
 
     def _redraw(self) -> None:
         if not self.closed:

@@ -1,55 +1,41 @@
 """Editing a labels layer: one undo order over painting, edits and table rows behind Ctrl+Z."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from app_model.types import KeyCode, KeyMod
 from napari.layers import Labels
 
-from napari_cellseg.errors import LabelsError
+from napari_cellseg.errors import CellSegError, LabelsError
+from napari_cellseg.labels.combining import edits_together
 from napari_cellseg.labels.edit import Edit, check_editable, edit_of_strokes
 from napari_cellseg.labels.index import ObjectIndex
-from napari_cellseg.labels.whole_edit import WholeEdit, apply_whole_edit
-from napari_cellseg.review.status import Cells, cells_after_edit, model_origin
+from napari_cellseg.labels.whole_edit import WholeEdit, apply_whole_edit, compress_edit
+from napari_cellseg.review.status import Cells, model_origin
 from napari_cellseg.viewer.attached import attach_editor, filter_of
 from napari_cellseg.viewer.candidates import rows_of_step
 from napari_cellseg.viewer.coalesced import Later
+from napari_cellseg.viewer.edit_step import EditStep, Watcher
 from napari_cellseg.viewer.label_layer import METADATA_KEY, empty_history
-from napari_cellseg.viewer.label_rows import LabelRows, RowChange
-from napari_cellseg.viewer.painted import forget_redo, history_lengths, painted_strokes
-from napari_cellseg.viewer.whole_rows import rows_after_whole
+from napari_cellseg.viewer.label_rows import LabelRows
+from napari_cellseg.viewer.painted import (
+    forget_redo,
+    forget_undo,
+    history_lengths,
+    in_stroke,
+    painted_strokes,
+)
+from napari_cellseg.viewer.slider_rest import SliderRest
+from napari_cellseg.viewer.step_rows import rows_after_edit, rows_after_whole, with_rows
 
 HISTORY = 100
 """Steps that can be undone."""
 UNDO = KeyMod.CtrlCmd | KeyCode.KeyZ
 REDO = KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
-
-
-@dataclass(frozen=True, eq=False)
-class EditStep:
-    """One step of the undo order.
-
-    Attributes
-    ----------
-    name : str
-        What was done.
-    edit : Edit, WholeEdit or None
-        The pixels; napari's own history holds those of an `Edit` too. None for a step of rows only.
-    rows : RowChange
-        The table.
-    """
-
-    name: str
-    edit: Edit | WholeEdit | None
-    rows: RowChange
-
-
-Watcher = Callable[[EditStep | None, str], None]
-"""Told of each step and of what happened to it: ``"done"``, ``"undone"`` or ``"redone"``; None and
-``"replaced"`` where the labels are others."""
+LARGE = 2**20
+"""Pixels from which a step is kept as compressed runs; napari's own history takes 24 bytes for each."""
 
 
 class Editor:
@@ -79,6 +65,7 @@ class Editor:
         self._undone: deque[EditStep] = deque(maxlen=HISTORY)
         self._busy = False
         self._announced: list[Any] = []
+        self.slider_rest = SliderRest(layer)
         self.index = ObjectIndex.build(layer.data)
         self.rows = LabelRows(layer, later)
         self._origin = _origin_of(layer)
@@ -127,6 +114,9 @@ class Editor:
         self.ready()
         if edit.is_empty:
             return False
+        if edit.before.size >= LARGE:
+            changes = with_rows(rows_after_edit(edit, self.rows), rows)
+            return self.apply_whole(compress_edit(self.layer.data, edit), changes)
         if not np.array_equal(np.asarray(self.layer.data[edit.indices]), edit.before):
             raise LabelsError(
                 f"The labels have changed since the edit '{edit.name}' was made. Make it again."
@@ -137,19 +127,42 @@ class Editor:
                 self.layer.data_setitem(*edit.indices_values())
         finally:
             self._busy = False
-        self._note(edit, rows or {})
+        self._note(edit, rows)
         return True
 
-    def apply_whole(self, edit: WholeEdit) -> bool:
-        """Apply an edit of the whole image as one step; it ends a confidence slider. Errors as in `apply`."""
+    def apply_together(
+        self, name: str, makers: Iterable[Callable[[ObjectIndex], Edit]]
+    ) -> tuple[Edit, list[CellSegError]]:
+        """Make edits, each on what those before it leave, and apply all as one step; see `edits_together`."""
+        edit, problems = edits_together(name, self.layer.data, self.ready(), makers)
+        self.apply(edit)
+        return edit, problems
+
+    def apply_whole(self, edit: WholeEdit, rows: Cells | None = None) -> bool:
+        """Apply an edit of the whole image as one step, until whose undo a confidence slider rests.
+
+        Parameters
+        ----------
+        edit : WholeEdit
+            The pixels.
+        rows : mapping of label to mapping of column to value, optional
+            All that changes in the table; else what follows from objects that are gone or renumbered.
+
+        Raises
+        ------
+        LabelsError
+            Where the pixels are no longer what they were when the edit was made.
+        """
         self.ready()
         if edit.is_empty:
             return False
-        found = filter_of(self.layer)
-        if found is not None:
-            found.close()
-        changes = rows_after_whole(edit, self.rows)
-        self._rewrite(edit)
+        changes = rows_after_whole(edit, self.rows) if rows is None else rows
+        self.slider_rest.begin(edit.name)
+        try:
+            self._rewrite(edit)
+        except LabelsError:
+            self._settle_rest()
+            raise
         forget_redo(self.layer)
         self._push(EditStep(edit.name, edit, self.rows.write(changes)))
         return True
@@ -185,8 +198,7 @@ class Editor:
 
     def rebuild(self) -> None:
         """Look at all pixels again, after somebody changed them in a way that cannot be followed."""
-        self._done.clear()
-        self._undone.clear()
+        self._forget_steps()
         self._announced.clear()
         self.index = ObjectIndex.build(self.layer.data)
         self.rows.lay_out(self.index.labels(), "predicted", self._origin)
@@ -205,6 +217,7 @@ class Editor:
         if self.closed:
             return
         self._take_in()
+        self._forget_steps()
         self.closed = True
         self.rows.close()
         events = self.layer.events
@@ -222,30 +235,23 @@ class Editor:
 
     # -- steps ----------------------------------------------------------------------------------------------
 
-    def _note(self, edit: Edit, rows: Mapping[int, Mapping[str, Any]]) -> None:
+    def _note(self, edit: Edit, rows: Mapping[int, Mapping[str, Any]] | None = None) -> None:
         """Take an edit, whose pixels are written, into the index, the table and the undo order."""
         self.index.update(edit)
         found = filter_of(self.layer)
         if found is not None and found.own_step is not None:
             changes = rows_of_step(found, found.own_step, self._origin)
         else:
-            changes = self._cells_after(edit)
+            changes = rows_after_edit(edit, self.rows)
             if found is not None:
                 found.note_painted(set(np.unique(edit.before)) - {0}, set(np.unique(edit.after)) - {0})
-        for label, values in rows.items():
-            changes[label] = {**changes.get(label, {}), **values}
-        self._push(EditStep(edit.name, edit, self.rows.write(changes)))
-
-    def _cells_after(self, edit: Edit) -> Cells:
-        """What follows from an edit of a person for the table."""
-        parents = {p for origins in edit.parents.values() for p in origins}
-        rows = self.rows.read({*edit.changed, *edit.added, *edit.removed, *parents})
-        outer = [name for name in ("t", "z") if name in rows]
-        fitting = outer if len(outer) == self.layer.ndim - 2 else ()
-        return cells_after_edit(edit, rows, outer=fitting)
+        self._push(EditStep(edit.name, edit, self.rows.write(with_rows(changes, rows))))
 
     def _push(self, step: EditStep) -> None:
         self._undone.clear()
+        if len(self._done) == HISTORY and isinstance(self._done[0].edit, WholeEdit):
+            self.slider_rest.end()
+            forget_undo(self.layer, sum(isinstance(kept.edit, Edit) for kept in (*self._done, step)))
         self._done.append(step)
         self._lengths = history_lengths(self.layer)
         self._tell(step, "done")
@@ -256,6 +262,8 @@ class Editor:
         step = source.pop()
         edit = step.edit.inverted() if undo and step.edit is not None else step.edit
         if isinstance(edit, WholeEdit):
+            if not undo:
+                self.slider_rest.begin(step.name)
             self._rewrite(edit)
         elif edit is not None:
             if pixels:
@@ -263,8 +271,24 @@ class Editor:
             self.index.update(edit)
         self.rows.restore(step.rows, undo=undo)
         target.append(step)
+        self._settle_rest()
         self._lengths = history_lengths(self.layer)
         self._tell(step, "undone" if undo else "redone")
+
+    def _settle_rest(self) -> None:
+        """Let the slider work again where no edit of the whole image holds."""
+        if not any(isinstance(step.edit, WholeEdit) for step in self._done):
+            self.slider_rest.over()
+
+    def _forget_steps(self) -> None:
+        """Undo nothing any more; what napari keeps from before an edit of the whole image is void then."""
+        whole = any(isinstance(step.edit, WholeEdit) for step in (*self._done, *self._undone))
+        self._done.clear()
+        self._undone.clear()
+        self.slider_rest.end()
+        if whole:
+            with self.layer.events.editable.blocker():
+                empty_history(self.layer)
 
     def _rewrite(self, edit: WholeEdit) -> None:
         """Change pixels all over the image, which napari's history knows nothing of."""
@@ -322,11 +346,11 @@ class Editor:
                 return
             del self._announced[0]
             if not edit.is_empty:
-                self._note(edit, {})
+                self._note(edit)
 
     def _on_redrawn(self, event: Any = None) -> None:
         """napari redrew, perhaps because somebody undid a step behind our back."""
-        if self._busy:
+        if self._busy or in_stroke(self.layer):
             return
         self._take_in()
         undone, redone = history_lengths(self.layer)
@@ -367,8 +391,7 @@ class Editor:
     def _on_editable(self, event: Any = None) -> None:
         """napari empties its history when a layer becomes read-only."""
         if not self.layer.editable:
-            self._done.clear()
-            self._undone.clear()
+            self._forget_steps()
             self._lengths = history_lengths(self.layer)
 
     def _tell(self, step: EditStep | None, what: str) -> None:

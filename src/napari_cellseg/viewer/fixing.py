@@ -1,48 +1,80 @@
 """Putting right what the rules of quality found."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
-from napari_cellseg.errors import LabelsError
+from napari_cellseg.labels.combining import combine_edits
 from napari_cellseg.labels.edit import Edit
+from napari_cellseg.labels.index import ObjectIndex
 from napari_cellseg.labels.removing import delete, keep_largest_piece
 from napari_cellseg.labels.shaping import fill_holes
 from napari_cellseg.review.quality import Finding
 from napari_cellseg.viewer.correcting import Correction
 
-_TOGETHER: dict[str, Callable[..., Edit]] = {
+Maker = Callable[[ObjectIndex], Edit]
+
+_AT_ONCE: dict[str, Callable[..., Edit]] = {
     "delete": delete,
     "fill holes": fill_holes,
     "keep largest piece": keep_largest_piece,
 }
-"""Fixes that many objects can share as one step."""
+"""Fixes that one edit does for all objects of a plane."""
 
 
 def fix_findings(correction: Correction, findings: Sequence[Finding]) -> str:
-    """Put findings right; returns what happened, in words.
+    """Put findings right, as one step to undo; returns what happened, in words.
 
     Parameters
     ----------
     correction : Correction
         The objects.
     findings : sequence of Finding
-        All with the same fix. Where that can be done to many objects at once, it is one step to undo.
+        All with the same fix.
     """
-    editor = correction.editor
-    index = editor.ready()
-    there = [f for f in findings if all(label in index for label in f.objects)]
+    index = correction.editor.ready()
+    there = [finding for finding in findings if all(label in index for label in finding.objects)]
     if not there:
         return "These objects are gone already."
-    together = _TOGETHER.get(there[0].fix)
-    planes = {finding.plane for finding in there}
-    if together is not None and len(planes) == 1:
-        objects = sorted({label for finding in there for label in finding.objects})
-        editor.apply(together(editor.layer.data, index, objects, plane=planes.pop()))
-        return f"{there[0].fix[:1].upper()}{there[0].fix[1:]}: {len(objects):,} objects, one step to undo."
-    done, problems = 0, []
-    for finding in there:
-        try:
-            done += editor.apply(finding.edit(editor.layer.data, editor.ready()))
-        except LabelsError as error:
-            problems.append(str(error))
-    words = f"{there[0].fix[:1].upper()}{there[0].fix[1:]}: {done:,} times, a step each."
+    fix = there[0].fix
+    makers = list(_by_plane(there) if fix in _AT_ONCE else _one_by_one(there))
+    edit, problems = correction.editor.apply_together(fix, makers)
+    title = f"{fix[:1].upper()}{fix[1:]}"
+    if edit.is_empty:
+        words = f"{title}: nothing changed."
+    else:
+        objects = {*edit.changed, *edit.removed}
+        words = f"{title}: {len(objects):,} {'object' if len(objects) == 1 else 'objects'}, one step to undo."
     return f"{words} {len(problems):,} could not be done: {problems[0]}" if problems else words
+
+
+def _by_plane(findings: Sequence[Finding]) -> Iterator[Maker]:
+    planes = defaultdict(set)
+    for finding in findings:
+        planes[finding.plane].update(finding.objects)
+    fix = _AT_ONCE[findings[0].fix]
+    for plane, objects in planes.items():
+        yield lambda index, plane=plane, objects=objects: fix(
+            index.array, index, sorted(objects), plane=plane
+        )
+
+
+def _one_by_one(findings: Sequence[Finding]) -> Iterator[Maker]:
+    """Each finding by itself; an object that was merged into another stands for what became of it."""
+    became: dict[int, int] = {}
+
+    def make(finding: Finding, index: ObjectIndex) -> Edit:
+        objects = []
+        for label in finding.objects:
+            while label in became:
+                label = became[label]
+            objects.append(label)
+        if finding.fix == "merge" and len(set(objects)) < 2:
+            return combine_edits(finding.fix, index, [])
+        edit = replace(finding, objects=tuple(dict.fromkeys(objects))).edit(index.array, index)
+        for label, parents in edit.parents.items():
+            became.update({parent: label for parent in parents if parent in edit.removed})
+        return edit
+
+    for finding in findings:
+        yield lambda index, finding=finding: make(finding, index)

@@ -58,6 +58,26 @@ def history_lengths(layer: Labels) -> tuple[int, int]:
     return len(layer._undo_history), len(layer._redo_history)
 
 
+def in_stroke(layer: Labels) -> bool:
+    """Whether pixels were written that become a step of the history only when the stroke ends."""
+    return bool(layer._staged_history)
+
+
+def last_moved(layer: Labels, before: tuple[int, int]) -> Iterable[Any]:
+    """Strokes of the step that was undone or done again since the history had these lengths, if one was."""
+    now = history_lengths(layer)
+    moved = (now[0] - before[0], now[1] - before[1])
+    if moved not in ((-1, 1), (1, -1)):
+        return []
+    return (layer._redo_history if moved[0] < 0 else layer._undo_history)[-1]
+
+
 def forget_redo(layer: Labels) -> None:
     """Let napari forget the steps that were undone, as it does when somebody paints."""
     layer._redo_history.clear()
+
+
+def forget_undo(layer: Labels, keep: int) -> None:
+    """Let napari forget the steps that it could undo, but for the latest ones."""
+    while len(layer._undo_history) > keep:
+        layer._undo_history.popleft()

@@ -12,7 +12,7 @@ from napari_cellseg.review.seams import on_seams
 from napari_cellseg.review.shapes import measuring_shapes
 from napari_cellseg.review.status import Status, is_present
 from napari_cellseg.viewer.correcting import Correction
-from napari_cellseg.viewer.editing import EditStep
+from napari_cellseg.viewer.edit_step import EditStep
 from napari_cellseg.viewer.jumping import jump_to_object, objects_in_view
 from napari_cellseg.viewer.label_layer import METADATA_KEY
 
@@ -85,7 +85,7 @@ class Review:
         return len(left)
 
     def filter(self, statuses: Collection[str] | None, classes: Collection[str] | None) -> None:
-        """Go through other objects, see `ReviewQueue.filter`; shows the next one where the current is none."""
+        """Go through other objects, see `ReviewQueue.filter`; show the next where the current is none."""
         self.queue.filter(statuses, classes)
         if self.queue.fits(self.queue.current):
             self._tell()
