@@ -173,10 +173,12 @@ def _dominance(first: GroupValues, second: GroupValues) -> Values:
     if len(first.averages) > len(second.averages):
         return -_dominance(second, first).T
     r, s = len(first.averages), len(second.averages)
+    order = np.argsort(second.cells)
+    cells, of = second.cells[order], second.of[order]
     result = np.empty((r, s))
     for k in range(r):
         ordered = np.sort(first.cells[first.of == k])
-        below = np.searchsorted(ordered, second.cells, side="left")
-        up_to = np.searchsorted(ordered, second.cells, side="right")
-        result[k] = np.bincount(second.of, below + up_to - len(ordered), s)
+        below = np.searchsorted(ordered, cells, side="left")
+        up_to = np.searchsorted(ordered, cells, side="right")
+        result[k] = np.bincount(of, below + up_to - len(ordered), s)
     return result
