@@ -36,7 +36,7 @@ def fill_quantiles(
     else:
         kept = _keep_wanted(values, low, scale, shares, scratch, counts, left_out)
     ordered = scratch[:kept]
-    _sort(ordered)
+    sort_in_place(ordered)
     for i in range(len(shares)):
         at = shares[i] * (n - 1)
         rank = int(at)
@@ -73,7 +73,7 @@ def _keep_wanted(
 
 
 @njit(cache=True, nogil=True)
-def _sort(values: Any) -> None:
+def sort_in_place(values: Any) -> None:
     """Shell sort: quick for the few values that share a bucket, and in bounds for many equal ones."""
     step = 1.0
     while _RATIO * step + 1 < len(values):

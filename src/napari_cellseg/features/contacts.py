@@ -1,0 +1,139 @@
+"""Which objects touch which, and along how much of their border."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from napari_cellseg.features.intensity import stack_boxes
+from napari_cellseg.features.objects import Objects
+from napari_cellseg.features.quantiles import sort_in_place
+
+TOUCHING_GAP = 1
+"""Pixels of background that may lie between two objects that touch: the line that a watershed leaves."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contacts:
+    """Contacts of some objects with any others.
+
+    Attributes
+    ----------
+    ids : (N,) ndarray of int64
+        The objects.
+    border : (N,) ndarray of int64
+        Border pixels of each: those with a neighbour (4 in a plane, 6 in a volume) outside of the object. The
+        image's own border is no border of an object.
+    touching : (N,) ndarray of int64
+        Border pixels that touch any other object.
+    rows : (P,) ndarray of int64
+        For each pair of an object and another one that it touches: where the object is in `ids`.
+    others : (P,) ndarray of int64
+        Label of the other one.
+    pixels : (P,) ndarray of int64
+        Border pixels of the object that touch the other one.
+    """
+
+    ids: NDArray[np.int64]
+    border: NDArray[np.int64]
+    touching: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    others: NDArray[np.int64]
+    pixels: NDArray[np.int64]
+
+
+def find_contacts(objects: Objects, gap: int = TOUCHING_GAP) -> Contacts:
+    """Contacts of objects, in one pass over their boxes.
+
+    Two objects touch where at most `gap` pixels lie between them, straight or diagonally: a pixel of one is
+    in the square of 2 · gap + 3 pixels around a pixel of the other. 0 is the 8-neighbourhood (26 in a
+    volume), where CellProfiler's "adjacent" takes 4; 1 bridges the line that a watershed leaves, as
+    MorphoLibJ's region adjacency graph does (Legland et al. 2016).
+
+    Parameters
+    ----------
+    objects : Objects
+        Objects, of which contacts with any others in the same labels are found.
+    gap : int
+        Pixels between, 0 or more.
+    """
+    counts = np.zeros((len(objects), 2), np.int64)
+    labels = objects.labels if objects.ndim == 3 else objects.labels[None]
+    pairs = _touching_pairs(labels, objects.ids, stack_boxes(objects), gap + 1, counts)
+    return Contacts(objects.ids, counts[:, 0], counts[:, 1], pairs[:, 0], pairs[:, 1], pairs[:, 2])
+
+
+@njit(cache=True, nogil=True)
+def is_border(labels: Any, z: int, y: int, x: int) -> bool:
+    """Whether a pixel has a neighbour (4 in a plane, 6 in a volume) of another value."""
+    depth, height, width = labels.shape
+    own = labels[z, y, x]
+    if (x > 0 and labels[z, y, x - 1] != own) or (x + 1 < width and labels[z, y, x + 1] != own):
+        return True
+    if (y > 0 and labels[z, y - 1, x] != own) or (y + 1 < height and labels[z, y + 1, x] != own):
+        return True
+    return bool((z > 0 and labels[z - 1, y, x] != own) or (z + 1 < depth and labels[z + 1, y, x] != own))
+
+
+@njit(cache=True, nogil=True)
+def _touching_pairs(labels: Any, ids: Any, boxes: Any, reach: int, counts: Any) -> Any:
+    """Row, other label and pixels of each pair (P, 3); fills border pixels and touching ones of each row."""
+    pairs, size = np.empty((64, 3), np.int64), 0
+    met = np.empty(64, np.int64)
+    for i in range(len(ids)):
+        seen = 0
+        for z in range(boxes[i, 0], boxes[i, 3]):
+            for y in range(boxes[i, 1], boxes[i, 4]):
+                for x in range(boxes[i, 2], boxes[i, 5]):
+                    if labels[z, y, x] != ids[i] or not is_border(labels, z, y, x):
+                        continue
+                    counts[i, 0] += 1
+                    before = seen
+                    met, seen = _meet(labels, ids[i], z, y, x, reach, met, seen)
+                    counts[i, 1] += seen > before
+        sort_in_place(met[:seen])
+        for k in range(seen):
+            if k == 0 or met[k] != met[k - 1]:
+                if size == len(pairs):
+                    pairs = _doubled(pairs)
+                pairs[size, 0], pairs[size, 1], pairs[size, 2] = i, met[k], 0
+                size += 1
+            pairs[size - 1, 2] += 1
+    return pairs[:size]
+
+
+@njit(cache=True, nogil=True)
+def _meet(labels: Any, own: int, z: int, y: int, x: int, reach: int, met: Any, seen: int) -> Any:
+    """Append the other labels around a pixel, each once; returns the list, perhaps a larger one, and its end."""
+    depth, height, width = labels.shape
+    before = seen
+    for around_z in range(max(z - reach, 0), min(z + reach + 1, depth)):
+        for around_y in range(max(y - reach, 0), min(y + reach + 1, height)):
+            for around_x in range(max(x - reach, 0), min(x + reach + 1, width)):
+                label = np.int64(labels[around_z, around_y, around_x])
+                if label <= 0 or label == own:
+                    continue
+                known = False
+                for k in range(before, seen):
+                    known = known or met[k] == label
+                if known:
+                    continue
+                if seen == len(met):
+                    larger = np.empty(2 * seen, np.int64)
+                    for k in range(seen):
+                        larger[k] = met[k]
+                    met = larger
+                met[seen] = label
+                seen += 1
+    return met, seen
+
+
+@njit(cache=True, nogil=True)
+def _doubled(pairs: Any) -> Any:
+    larger = np.empty((2 * len(pairs), pairs.shape[1]), np.int64)
+    for i in range(len(pairs)):
+        for k in range(pairs.shape[1]):
+            larger[i, k] = pairs[i, k]
+    return larger

@@ -1,0 +1,158 @@
+"""How much background lies between an object and the one nearest to its border."""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from napari_cellseg.features.contacts import is_border
+from napari_cellseg.features.intensity import stack_boxes
+from napari_cellseg.features.objects import Objects
+
+
+def nearest_gaps(objects: Objects, everyone: Objects) -> NDArray[np.float64]:
+    """Distance from border to border of each object's nearest other object.
+
+    The border is that of the pixels' squares (or cuboids): 0 where two objects share a side or a corner, and
+    the size of a pixel where one pixel lies between them.
+
+    Parameters
+    ----------
+    objects : Objects
+        The objects (N).
+    everyone : Objects
+        All objects in the same labels.
+
+    Returns
+    -------
+    (N,) ndarray of float64
+        In units of the spacing; NaN where there is no other object.
+    """
+    if len(objects) == 0 or len(everyone) < 2:
+        return np.full(len(objects), np.nan)
+    labels = everyone.labels if everyone.ndim == 3 else everyone.labels[None]
+    boxes = stack_boxes(everyone)
+    size = np.array((1.0,) * (3 - everyone.ndim) + everyone.spacing)
+    points, starts = _border_points(labels, everyone.ids, boxes)
+    sides = (boxes[:, 3:] - boxes[:, :3])[:, 1:]
+    tile = max(8, int(sides.mean()))
+    members, bounds = _members_of_tiles(boxes, tile, labels.shape[1] // tile + 1, labels.shape[2] // tile + 1)
+    rows = np.searchsorted(everyone.ids, objects.ids)
+    found = np.full(len(rows), np.inf)
+    _search_nearest(rows, boxes, points, starts, members, bounds, tile, size**2, found)
+    gaps: NDArray[np.float64] = np.sqrt(found)
+    return gaps
+
+
+@njit(cache=True, nogil=True)
+def _border_points(labels: Any, ids: Any, boxes: Any) -> Any:
+    """Coordinates z, y, x (P, 3) of the border pixels, object by object, and where those of each start."""
+    starts = np.zeros(len(ids) + 1, np.int64)
+    points = np.empty((64, 3), np.int32)
+    size = 0
+    for i in range(len(ids)):
+        for z in range(boxes[i, 0], boxes[i, 3]):
+            for y in range(boxes[i, 1], boxes[i, 4]):
+                for x in range(boxes[i, 2], boxes[i, 5]):
+                    if labels[z, y, x] != ids[i] or not is_border(labels, z, y, x):
+                        continue
+                    if size == len(points):
+                        larger = np.empty((2 * size, 3), np.int32)
+                        for k in range(size):
+                            larger[k, 0], larger[k, 1], larger[k, 2] = (
+                                points[k, 0],
+                                points[k, 1],
+                                points[k, 2],
+                            )
+                        points = larger
+                    points[size, 0], points[size, 1], points[size, 2] = z, y, x
+                    size += 1
+        starts[i + 1] = size
+    return points[:size], starts
+
+
+@njit(cache=True, nogil=True)
+def _members_of_tiles(boxes: Any, tile: int, down: int, across: int) -> Any:
+    """Objects whose boxes reach into each tile of a grid, tile by tile, and where those of each start."""
+    bounds = np.zeros((down, across + 1), np.int64)
+    for i in range(len(boxes)):
+        for ty in range(boxes[i, 1] // tile, (boxes[i, 4] - 1) // tile + 1):
+            for tx in range(boxes[i, 2] // tile, (boxes[i, 5] - 1) // tile + 1):
+                bounds[ty, tx] += 1
+    total = 0
+    for ty in range(down):
+        for tx in range(across + 1):
+            count, bounds[ty, tx] = bounds[ty, tx], total
+            total += count
+    members, places = np.empty(total, np.int64), bounds.copy()
+    for i in range(len(boxes)):
+        for ty in range(boxes[i, 1] // tile, (boxes[i, 4] - 1) // tile + 1):
+            for tx in range(boxes[i, 2] // tile, (boxes[i, 5] - 1) // tile + 1):
+                members[places[ty, tx]] = i
+                places[ty, tx] += 1
+    return members, bounds
+
+
+@njit(cache=True, nogil=True)
+def _search_nearest(
+    rows: Any,
+    boxes: Any,
+    points: Any,
+    starts: Any,
+    members: Any,
+    bounds: Any,
+    tile: int,
+    size: Any,
+    found: Any,
+) -> None:
+    """Squared gap of each row's nearest object: tiles are searched outwards, until none can hold a nearer."""
+    down, across = bounds.shape[0], bounds.shape[1] - 1
+    visited = np.full(len(boxes), -1, np.int64)
+    for k in range(len(rows)):
+        i = rows[k]
+        visited[i] = k
+        top, bottom = boxes[i, 1] // tile, (boxes[i, 4] - 1) // tile
+        left, right = boxes[i, 2] // tile, (boxes[i, 5] - 1) // tile
+        for ring in range(max(down, across)):
+            if found[k] <= (max(ring - 1, 0) * tile) ** 2 * min(size[1], size[2]):
+                break
+            for ty in range(max(top - ring, 0), min(bottom + ring + 1, down)):
+                inner = ring > 0 and top - ring < ty < bottom + ring
+                for tx in range(max(left - ring, 0), min(right + ring + 1, across)):
+                    if inner and left - ring < tx < right + ring:
+                        continue
+                    for place in range(bounds[ty, tx], bounds[ty, tx + 1]):
+                        j = members[place]
+                        if visited[j] != k:
+                            visited[j] = k
+                            found[k] = _squared_gap(boxes, points, starts, i, j, size, found[k])
+
+
+@njit(cache=True, nogil=True)
+def _squared_gap(boxes: Any, points: Any, starts: Any, i: int, j: int, size: Any, best: float) -> Any:
+    """Squared gap between two objects, or `best` where it is not smaller."""
+    a, b = boxes[i], boxes[j]
+    if _squared_between(a[0], a[1], a[2], a[3], a[4], a[5], b, size) >= best:
+        return best
+    for p in range(starts[i], starts[i + 1]):
+        z, y, x = points[p, 0], points[p, 1], points[p, 2]
+        if _squared_between(z, y, x, z + 1, y + 1, x + 1, b, size) >= best:
+            continue
+        for q in range(starts[j], starts[j + 1]):
+            dz = max(abs(z - points[q, 0]) - 1, 0)
+            dy = max(abs(y - points[q, 1]) - 1, 0)
+            dx = max(abs(x - points[q, 2]) - 1, 0)
+            best = min(best, dz * dz * size[0] + dy * dy * size[1] + dx * dx * size[2])
+        if best == 0:
+            break
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _squared_between(z0: int, y0: int, x0: int, z1: int, y1: int, x1: int, box: Any, size: Any) -> Any:
+    """Squared distance between a box and another one."""
+    dz = max(box[0] - z1, z0 - box[3], 0)
+    dy = max(box[1] - y1, y0 - box[4], 0)
+    dx = max(box[2] - x1, x0 - box[5], 0)
+    return dz * dz * size[0] + dy * dy * size[1] + dx * dx * size[2]
