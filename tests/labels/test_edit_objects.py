@@ -70,6 +70,32 @@ def test_a_gap_is_bridged_up_to_its_width(gap):
     assert np.all(after[3:9, 8 : 8 + gap] == (4 if gap <= 2 else 0))
 
 
+def test_objects_that_touch_get_no_rim():
+    labels = np.zeros((9, 20), np.int32)
+    labels[2:7, 2:10], labels[2:7, 10:18] = 1, 2
+    after, _ = edited(labels, merge, [1, 2], touched=[1, 2])
+    np.testing.assert_array_equal(after > 0, labels > 0)
+
+
+@pytest.mark.parametrize("through_planes", [False, True])
+def test_touching_volumes_get_no_rim_across_planes(through_planes):
+    labels = np.zeros((7, 9, 20), np.int32)
+    labels[2:5, 2:7, 2:10], labels[2:5, 2:7, 10:18] = 1, 2
+    labels[3, 4, 9:11] = 0
+    after, _ = edited(labels, merge, [1, 2], bridge=2, through_planes=through_planes, touched=[1, 2])
+    expected = labels > 0
+    expected[3, 4, 9:11] = True
+    np.testing.assert_array_equal(after > 0, expected)
+
+
+@pytest.mark.parametrize("through_planes", [False, True])
+def test_a_missing_plane_is_filled_on_demand(through_planes):
+    labels = np.zeros((5, 9, 9), np.int32)
+    labels[:2, 2:7, 2:7], labels[3:, 2:7, 2:7] = 1, 2
+    after, _ = edited(labels, merge, [1, 2], through_planes=through_planes, touched=[1, 2])
+    assert np.count_nonzero(after[2]) == (25 if through_planes else 0)
+
+
 def test_a_bridge_does_not_take_what_lies_between():
     labels = np.array([[1, 1, 7, 2, 2]] * 3, np.int32)
     after, _ = edited(labels, merge, [1, 2], bridge=2, touched=[1, 2])
