@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 
 from napari_cellseg.errors import OptionError
-from napari_cellseg.features import size
+from napari_cellseg.features import feret, shape, size
 from napari_cellseg.features.feature import Feature, Group
 
-GROUPS: tuple[Group, ...] = (Group("size", size.FEATURES, size.size),)
+GROUPS: tuple[Group, ...] = (
+    Group("size", size.FEATURES, size.size),
+    Group("shape", shape.FEATURES, shape.shape),
+    Group("feret", feret.FEATURES, feret.feret),
+)
 """Every group, in the order of the columns."""
 
 
