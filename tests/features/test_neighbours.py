@@ -169,3 +169,10 @@ def test_far_objects_are_not_measured_again():
     everyone = Objects.found_in(labels)
     named = neighbours_to_measure(everyone, everyone.boxes[:1], neighbours(everyone, everyone))
     assert named.tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_of_equally_near_objects_the_lowest_label_counts():
+    labels = np.zeros((9, 9), np.int32)
+    labels[4, 4], labels[0, 4], labels[8, 4], labels[4, 0], labels[4, 8] = 50, 8, 7, 9, 6
+    found = neighbours(Objects.found_in(labels))
+    assert found["nearest_index"].tolist() == [50, 50, 50, 50, 6]

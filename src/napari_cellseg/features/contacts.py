@@ -106,7 +106,7 @@ def _touching_pairs(labels: Any, ids: Any, boxes: Any, reach: int, counts: Any) 
 
 @njit(cache=True, nogil=True)
 def _meet(labels: Any, own: int, z: int, y: int, x: int, reach: int, met: Any, seen: int) -> Any:
-    """Append the other labels around a pixel, each once; returns the list, perhaps a larger one, and its end."""
+    """Append the other labels around a pixel, each once; returns the list, perhaps enlarged, and its end."""
     depth, height, width = labels.shape
     before = seen
     for around_z in range(max(z - reach, 0), min(z + reach + 1, depth)):

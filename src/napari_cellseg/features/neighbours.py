@@ -18,8 +18,8 @@ DENSITY_RADIUS = 100
 """Radius of the disc in which the local density is counted, in pixels of the last axis."""
 
 _TOUCHING = (
-    f"Up to {TOUCHING_GAP} pixel of background may lie between, straight or diagonally, as a watershed leaves "
-    "(MorphoLibJ's region adjacency); CellProfiler's adjacent objects allow none."
+    f"Up to {TOUCHING_GAP} pixel of background may lie between, straight or diagonally, as a watershed leaves"
+    " (MorphoLibJ's region adjacency); CellProfiler's adjacent objects allow none."
 )
 _ALONE = "NaN for an object alone."
 
@@ -70,7 +70,7 @@ FEATURES = (
         formula="argmin over j ≠ i of |c_j − c_i|",
         source="CellProfiler `FirstClosestObjectNumber`",
         default=False,
-        note="0 for an object alone.",
+        note="The lowest label of those that are equally near; 0 for an object alone.",
     ),
     Feature(
         name="nearest_gap",
@@ -190,17 +190,18 @@ def nearest_of(
     Returns
     -------
     distance, row : (N,) ndarray
-        NaN and M where there is no other point.
+        NaN and M where there is no other point. The first row of those that are equally near.
     """
     distance, row = np.full(len(points), np.nan), np.full(len(points), len(others), np.int64)
     if len(points) == 0 or len(others) == 0:
         return distance, row
-    distances, found = cKDTree(others).query(points, k=[1, 2])
-    second = (found[:, 0] == own).astype(np.intp)
-    picked = found[np.arange(len(points)), second]
-    there = picked < len(others)
-    distance[there] = distances[np.arange(len(points)), second][there]
-    row[there] = picked[there]
+    tree, every = cKDTree(others), np.arange(len(points))
+    distances, found = tree.query(points, k=[1, 2, 3])
+    first = (found[:, 0] == own).astype(np.intp)
+    there = found[every, first] < len(others)
+    distance[there], row[there] = distances[every, first][there], found[every, first][there]
+    for i in np.flatnonzero(there & (distances[every, first] == distances[every, first + 1])):
+        row[i] = min(j for j in tree.query_ball_point(points[i], distance[i] * (1 + 1e-12)) if j != own[i])
     return distance, row
 
 
