@@ -447,8 +447,7 @@ def test_candidates_are_outlined_and_promoted(
     assert "4 candidates" in said[-1]
     ghosts = viewer.layers["candidates"]
     assert viewer.layers.selection.active is slider.layer
-    shown = np.argwhere(ghosts.data)[0] + ghosts.translate
-    place = (*(0 for _ in shape[:-2]), *shown)
+    place = np.argwhere(ghosts.data)[0] + ghosts.translate
     if len(shape) > 2:
         viewer.dims.set_current_step(0, 0)
     before = len(correction.editor.index)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_cellseg.errors import OptionError
 from napari_cellseg.viewer.attached import filter_of
 from napari_cellseg.viewer.candidates import hidden_pieces
 from napari_cellseg.viewer.coalesced import Coalesced, Later
@@ -71,9 +72,14 @@ class Ghosts:
     def _draw(self) -> None:
         if not self._shown:
             return
-        self._layer.show(*self._outlined())
+        try:
+            plane = self._correction.shown_plane()
+        except OptionError:
+            self._layer.remove()
+        else:
+            self._layer.show(plane, *self._outlined(plane))
 
-    def _outlined(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    def _outlined(self, plane: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Top left pixel of the field of view, and the candidates in it, numbered from 1."""
         base = self._correction.layer
         limit = np.array(base.data.shape[-2:])
@@ -85,7 +91,7 @@ class Ghosts:
         if slider is None or np.prod(high - low) > MOST_PIXELS:
             return low, np.zeros((1, 1), np.int32)
         picture = np.zeros(tuple(high - low), np.int32)
-        number = plane_number(self._correction.shown_plane(), base.data.shape)
+        number = plane_number(plane, base.data.shape)
         for place, pieces in hidden_pieces(slider):
             for piece in pieces:
                 start = np.array([piece.y.start, piece.x.start]) - low

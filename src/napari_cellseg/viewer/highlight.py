@@ -1,6 +1,7 @@
 """An outline around the objects that the keys act on."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +25,12 @@ class Highlight:
     def __init__(self, correction: Correction) -> None:
         self._correction = correction
         self._outline = OutlineLayer(correction.viewer, correction.layer, "selected", COLOUR)
+        self._objects: tuple[int, ...] = ()
+        correction.viewer.dims.events.point.connect(self._on_plane)
 
     def show(self, objects: Sequence[int]) -> None:
         """Outline objects; an empty sequence takes the outline away."""
+        self._objects = tuple(objects)
         index = self._correction.editor.index
         boxes = [index.boxes(label)[-2:] for label in objects if label in index]
         try:
@@ -44,8 +48,13 @@ class Highlight:
             return
         window = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
         crop = np.asarray(self._correction.layer.data[(*leading, *window)])
-        self._outline.show(low, np.where(np.isin(crop, objects), crop, 0).astype(np.int32))
+        self._outline.show(leading, low, np.where(np.isin(crop, objects), crop, 0).astype(np.int32))
 
     def close(self) -> None:
-        """Take the outline away."""
+        """Take the outline away for good."""
+        self._correction.viewer.dims.events.point.disconnect(self._on_plane)
         self._outline.remove()
+
+    def _on_plane(self, event: Any = None) -> None:
+        if self._objects and self._correction.layer.ndim > 2:
+            self.show(self._objects)

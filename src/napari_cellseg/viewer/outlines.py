@@ -4,6 +4,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.transforms import Affine
 from numpy.typing import NDArray
 
 from napari_cellseg.viewer.outcome_layer import OUTCOME_KEY
@@ -11,6 +12,8 @@ from napari_cellseg.viewer.outcome_layer import OUTCOME_KEY
 
 class OutlineLayer:
     """Outlines in one plane, in a layer that comes and goes and never becomes the active one.
+
+    It lies just as its base does, scaled, rotated and sheared.
 
     Parameters
     ----------
@@ -27,11 +30,13 @@ class OutlineLayer:
         self._name, self._colour = name, colour
         self._layer: Labels | None = None
 
-    def show(self, origin: NDArray[np.int64], picture: NDArray[np.int32]) -> None:
-        """Outline what is in a window of the plane.
+    def show(self, plane: tuple[int, ...], origin: NDArray[np.int64], picture: NDArray[np.int32]) -> None:
+        """Outline what is in a window of a plane.
 
         Parameters
         ----------
+        plane : tuple of int
+            Leading indices of the plane.
         origin : (2,) ndarray of int
             Row and column of the window's first pixel.
         picture : (h, w) ndarray of int32
@@ -41,7 +46,9 @@ class OutlineLayer:
         if base not in self._viewer.layers:
             self.remove()
             return
-        translate = np.asarray(base.translate)[-2:] + np.asarray(base.scale)[-2:] * origin
+        placed = Affine(scale=base.scale, rotate=base.rotate, shear=base.shear, translate=base.translate)
+        translate = placed(np.array([*plane, *origin], float))
+        picture = picture.reshape((1,) * len(plane) + picture.shape)
         if self._layer is not None and self._layer in self._viewer.layers:
             self._layer.data = picture
             self._layer.translate = translate
@@ -51,11 +58,13 @@ class OutlineLayer:
             name=self._name,
             colormap=DirectLabelColormap(color_dict={None: self._colour, 0: "transparent"}),
             opacity=1,
-            scale=base.scale[-2:],
+            scale=base.scale,
             translate=translate,
-            units=base.units[-2:],
-            axis_labels=base.axis_labels[-2:],
-            affine=base.affine.affine_matrix[-3:, -3:],
+            rotate=base.rotate,
+            shear=base.shear,
+            affine=base.affine,
+            units=base.units,
+            axis_labels=base.axis_labels,
             metadata={OUTCOME_KEY: base.unique_id},
         )
         self._layer.contour = 2
