@@ -18,10 +18,13 @@ from qtpy.QtWidgets import QApplication
 from scipy import ndimage
 
 from napari_cellseg import segment
+from napari_cellseg.events import drain
 from napari_cellseg.images.simulation import simulate_fluorescence
 from napari_cellseg.viewer import samples
+from napari_cellseg.viewer.correct_session import CorrectSession
 from napari_cellseg.viewer.feature_rows import write_rows
 from napari_cellseg.viewer.jumping import jump_to_object
+from napari_cellseg.viewer.reviewing import doubting
 from napari_cellseg.viewer.run_on import RunOn
 from napari_cellseg.widgets.correct_dock import CorrectDock
 from napari_cellseg.widgets.evaluate_dock import EvaluateDock
@@ -91,6 +94,7 @@ def main() -> None:
     evaluation(viewer)
     correction(viewer)
     viewer.close()
+    unfinished(napari.Viewer())
 
 
 def evaluation(viewer: napari.Viewer) -> None:
@@ -154,6 +158,27 @@ def correction(viewer: napari.Viewer) -> None:
     wait(lambda: not panel.job.running)
     panel.checks.list.setCurrentRow(0)
     take(viewer, "correct_checks")
+
+
+def unfinished(viewer: napari.Viewer) -> None:
+    """The offer of unfinished work in the Segment dock, after the Correct dock was closed in a review."""
+    viewer.window._qt_window.resize(1366, 768)
+    sample = simulate_fluorescence(objects=160, seed=5)
+    (data, keywords, _), (truth, _, _) = samples.simulated_layers(sample, "field")
+    viewer.add_image(data, **keywords)
+    placed = {name: getattr(viewer.layers["field"], name) for name in ("scale", "units", "axis_labels")}
+    layer = viewer.add_labels(truth, name="field cells", **placed)
+    session = CorrectSession(viewer, layer, viewer.layers["field"], None)
+    review = session.begin_review(drain(doubting(session.correction)))
+    review.next()
+    for _ in range(12):
+        review.accept()
+    session.close()
+    viewer.layers.remove(layer)
+    viewer.reset_view()
+    viewer.window.add_plugin_dock_widget("napari-cellseg", "CellSeg segment")
+    take(viewer, "correct_resume")
+    viewer.close()
 
 
 def split(viewer: napari.Viewer, dock: CorrectDock) -> None:

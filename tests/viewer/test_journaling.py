@@ -12,8 +12,9 @@ from napari.components import ViewerModel
 
 from napari_cellseg.errors import JournalError
 from napari_cellseg.events import drain
+from napari_cellseg.review.resuming import FoundJournal
 from napari_cellseg.viewer.correct_session import CorrectSession
-from napari_cellseg.viewer.journaling import journals_of, resume
+from napari_cellseg.viewer.resuming import journals_of, resume
 from napari_cellseg.viewer.reviewing import doubting
 
 from .test_editing import grid
@@ -62,6 +63,15 @@ def opened() -> tuple[ViewerModel, object]:
     return viewer, viewer.add_image(data, name="field")
 
 
+def resumed_labels(found: FoundJournal) -> np.ndarray:
+    """The labels that a journal leads to."""
+    viewer, image = opened()
+    resumed = resume(viewer, image, found)
+    session = CorrectSession(viewer, resumed.layer, image, None, resumed)
+    session.close()
+    return resumed.layer.data
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill so hard")
 @pytest.mark.parametrize("with_layer", [False, True])
 def test_a_killed_process_loses_nothing(tmp_path: Path, with_layer: bool) -> None:
@@ -73,11 +83,12 @@ def test_a_killed_process_loses_nothing(tmp_path: Path, with_layer: bool) -> Non
     if with_layer:
         viewer.add_labels(grid(), name="cells")
     (found,) = journals_of(image)
-    layer, journal, restored = resume(viewer, image, found)
+    resumed = resume(viewer, image, found)
+    layer, restored = resumed.layer, resumed.restored
     assert len(viewer.layers) == 2
     assert not restored.words
+    session = CorrectSession(viewer, layer, image, None, resumed)
     np.testing.assert_array_equal(layer.data, np.load(out + ".npy"))
-    session = CorrectSession(viewer, layer, image, None, journal)
     expected = pd.read_pickle(out + ".pkl")
     shown = layer.features
     for column in ("index", "class", "status", "origin"):
@@ -88,9 +99,7 @@ def test_a_killed_process_loses_nothing(tmp_path: Path, with_layer: bool) -> Non
     session.correction.delete([5])
     session.close()
     (found,) = journals_of(image)
-    again, journal, _ = resume(*opened(), found)
-    assert 5 not in again.data
-    journal.close()
+    assert 5 not in resumed_labels(found)
 
 
 def test_nothing_is_written_before_the_first_step(user_folder: Path) -> None:
@@ -121,9 +130,7 @@ def test_a_full_disk_is_told_once_and_work_goes_on(monkeypatch: pytest.MonkeyPat
     session.correction.delete([4])
     session.close()
     (found,) = journals_of(image)
-    again, journal, _ = resume(*opened(), found)
-    np.testing.assert_array_equal(again.data, layer.data)
-    journal.close()
+    np.testing.assert_array_equal(resumed_labels(found), layer.data)
 
 
 def test_doubting_orders_all_objects() -> None:

@@ -375,7 +375,7 @@ def test_labels_in_work_may_be_removed(hands: Hands, dock: CorrectDock, tool: st
 
 
 def test_unfinished_work_is_offered_and_resumed(qtbot, hands: Hands, dock: CorrectDock) -> None:
-    assert not dock.panel.resume.isVisibleTo(dock.panel)
+    assert not dock.offer.isVisibleTo(dock)
     hands.press("Shift-D")
     hands.click(50, 20)
     after = labels(hands).copy()
@@ -383,14 +383,17 @@ def test_unfinished_work_is_offered_and_resumed(qtbot, hands: Hands, dock: Corre
     hands.viewer.layers.remove("cells")
     again = CorrectDock(hands.viewer)
     qtbot.addWidget(again)
-    panel = again.panel
-    qtbot.waitUntil(lambda: panel.resume.isVisibleTo(panel), timeout=TIMEOUT)
-    assert "1 step on 'cells'" in panel.resume.sentence.text()
-    qtbot.mouseClick(panel.resume.go_on, LEFT)
+    offer = again.offer
+    qtbot.waitUntil(lambda: offer.isVisibleTo(again), timeout=TIMEOUT)
+    assert "1 step on 'cells' of 'field', last on" in offer.sentence.text()
+    assert "not saved since" in offer.sentence.text()
+    qtbot.mouseClick(offer.go_on, LEFT)
     np.testing.assert_array_equal(labels(hands), after)
     assert status(hands, 4) == ""
-    assert panel.session.layer is hands.viewer.layers["cells"]
-    assert not panel.resume.isVisibleTo(panel)
+    assert again.panel.session.layer is hands.viewer.layers["cells"]
+    assert not offer.isVisibleTo(again)
+    qtbot.mouseClick(again.panel.undo_button, LEFT)
+    np.testing.assert_array_equal(labels(hands), field())
     again.shut_down()
 
 
@@ -401,8 +404,16 @@ def test_unfinished_work_is_discarded(qtbot, hands: Hands, dock: CorrectDock, us
     dock.shut_down()
     again = CorrectDock(hands.viewer)
     qtbot.addWidget(again)
-    qtbot.waitUntil(lambda: again.panel.resume.isVisibleTo(again.panel), timeout=TIMEOUT)
-    qtbot.mouseClick(again.panel.resume.discard, LEFT)
+    offer = again.offer
+    qtbot.waitUntil(lambda: offer.isVisibleTo(again), timeout=TIMEOUT)
+    qtbot.mouseClick(offer.delete, LEFT)
+    assert offer.sentence.text().startswith("Delete 1 step on 'cells' of 'field'?")
+    qtbot.mouseClick(offer.put_off, LEFT)
+    assert offer.isVisibleTo(again)
+    assert len(list(user_folder.rglob("*.journal"))) == 1
+    for _ in range(2):
+        qtbot.mouseClick(offer.delete, LEFT)
+    assert not offer.isVisibleTo(again)
     assert not list(user_folder.rglob("*.journal"))
     again.shut_down()
 

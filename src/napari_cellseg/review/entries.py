@@ -13,6 +13,10 @@ from napari_cellseg.review.table_records import Record, plain_value
 
 MAGIC = b"napari-cellseg journal 1\n"
 """First bytes of a journal; the number is that of its format."""
+REVIEWED = "review"
+"""Kind of an entry that only says where the review stands."""
+SAVED = "saved "
+"""How the kind of an entry begins that only says which file the labels are in."""
 Json: TypeAlias = Mapping[str, Any]
 _FRAME = struct.Struct("<4sIII")
 _MARK = b"\xc5JE\n"
@@ -43,6 +47,11 @@ class Entry:
     after: Record | None = None
     review: Json | None = None
     is_base: bool = False
+
+    @property
+    def is_step(self) -> bool:
+        """Whether something was done, not only looked at or saved."""
+        return self.kind != REVIEWED and not self.kind.startswith(SAVED)
 
     def to_bytes(self) -> bytes:
         """The entry, compressed."""

@@ -68,6 +68,11 @@ def file_key(path: str | Path) -> ImageKey:
     return ImageKey(str(path), size, modified, digest.hexdigest())
 
 
+def labels_key(path: str | Path) -> ImageKey:
+    """Key of labels that are corrected without an image: the path alone, because saving changes the file."""
+    return ImageKey(str(Path(path).resolve()), 0, 0, "labels")
+
+
 def array_key(array: Any, name: str) -> ImageKey:
     """Key of an image that has no file, by its name and pixels.
 

@@ -15,7 +15,7 @@ from napari_cellseg.labels.edit import Edit
 from napari_cellseg.labels.whole_edit import WholeEdit
 from napari_cellseg.outputs import make_folder, output_error
 from napari_cellseg.review.appending import AppendedFile
-from napari_cellseg.review.entries import MAGIC, Entry, Json, framed
+from napari_cellseg.review.entries import MAGIC, SAVED, Entry, Json, framed
 from napari_cellseg.review.image_key import ImageKey
 from napari_cellseg.review.locking import OwnerLock
 from napari_cellseg.review.packing import PackedLabels
@@ -23,6 +23,8 @@ from napari_cellseg.review.pixel_runs import PixelRuns
 from napari_cellseg.review.table_records import table_record
 
 SUFFIX = ".journal"
+OFFERED = ".offered"
+"""Suffix of the empty file beside a journal that was offered to a person."""
 LARGE = 64 * 2**20
 """Bytes from which a journal is worth compacting."""
 
@@ -161,6 +163,7 @@ class Journal:
         before: pd.DataFrame | None = None,
         after: pd.DataFrame | None = None,
         review: Json | None = None,
+        in_base: bool = False,
     ) -> None:
         """Keep a step that was done.
 
@@ -175,6 +178,8 @@ class Journal:
             lost their row. With `PackedLabels`, `after` is the whole table.
         review : mapping, optional
             What changed of the state of the review queue, see `ReviewQueue.change`.
+        in_base : bool
+            Whether the journal was begun with the state after this step: then it is kept to be undone.
 
         Raises
         ------
@@ -191,10 +196,15 @@ class Journal:
             None if before is None else table_record(before),
             None if after is None else table_record(after),
             review,
+            in_base,
         )
         self.steps += 1
         self._file.keep(framed(self.steps + 1, entry.to_bytes()))
         self._write()
+
+    def note_saved(self, path: Path) -> None:
+        """Keep that all labels, but not the table and the review, are in a file; errors as in `append`."""
+        self.append(f"{SAVED}{path}")
 
     def compact(self, labels: PackedLabels, features: pd.DataFrame, review: Json | None = None) -> None:
         """Put the present state in the place of all steps so far; parameters as in `begin`.
@@ -277,12 +287,27 @@ def remove_journal(path: Path) -> None:
         if path.parent.is_dir():
             lock = OwnerLock(lock_path)
             path.unlink(missing_ok=True)
+            path.with_suffix(OFFERED).unlink(missing_ok=True)
             lock.release()
             lock_path.unlink(missing_ok=True)
     except JournalError:
         raise
     except OSError as error:
         raise JournalError(f"The journal '{path}' cannot be removed: {error.strerror or error}.") from error
+
+
+def mark_offered(path: Path) -> None:
+    """Keep that a person knows of a journal, so that it may be pruned one day.
+
+    Raises
+    ------
+    JournalError
+        Where the folder cannot be written.
+    """
+    try:
+        path.with_suffix(OFFERED).touch()
+    except OSError as error:
+        raise JournalError(f"'{path.parent}' cannot be written: {error.strerror or error}.") from error
 
 
 def _first_pieces(about: About, base: Entry) -> list[bytes]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_cellseg.errors import JournalError
 from napari_cellseg.events import Job, Progress, drain
 from napari_cellseg.review.appending import AppendedFile
-from napari_cellseg.review.entries import MAGIC, Entry, Frames, Json, read_frames
+from napari_cellseg.review.entries import MAGIC, SAVED, Entry, Frames, Json, read_frames
 from napari_cellseg.review.image_key import ImageKey
 from napari_cellseg.review.journal import SUFFIX, About, Journal, journals_folder
 from napari_cellseg.review.locking import OwnerLock, is_locked, owner_words
@@ -22,6 +22,9 @@ from napari_cellseg.review.packing import PackedLabels
 from napari_cellseg.review.pixel_runs import PixelRuns
 from napari_cellseg.review.queue import merge_states
 from napari_cellseg.review.table_records import RowReplay, table_from_record
+
+_NOTE = 2**12
+"""Bytes of the largest entry that may be no step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class FoundJournal:
         When the last step was made, local time.
     owner : str
         Who works with it now, as the end of a sentence; empty where nobody does.
+    saved : str
+        File that holds the labels as they were left, without their table; empty where none is known.
     """
 
     path: Path
@@ -47,13 +52,23 @@ class FoundJournal:
     steps: int
     modified: datetime
     owner: str
+    saved: str = ""
+
+    @property
+    def work(self) -> str:
+        """What it holds, for example ``"412 steps on 'cells' of 'field.tif'"``."""
+        image, layer = self.about.image.words, self.about.layer
+        steps = "1 step" if self.steps == 1 else f"{self.steps:,} steps"
+        return f"{steps} on '{layer}' of '{image}'" if layer not in ("", image) else f"{steps} on '{image}'"
 
     @property
     def words(self) -> str:
-        """What the user is offered, for example ``"412 steps on 'cells', last on 3 May, 14:20"``."""
-        steps = "1 step" if self.steps == 1 else f"{self.steps:,} steps"
+        """What the user is offered: the work, when it was last gone on with, whether it was saved since."""
         last = f"{self.modified.day} {self.modified:%B, %H:%M}"
-        return f"{steps} on '{self.about.layer or self.about.image.words}', last on {last}"
+        if not self.saved:
+            return f"{self.work}, last on {last}, not saved since"
+        name = Path(self.saved).name
+        return f"{self.work}, last on {last}; the labels are in '{name}', classes and review are not"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +87,8 @@ class Restored:
         Steps that were repeated.
     words : str
         What could not be brought back, empty where nothing is missing.
+    entries : tuple of Entry
+        The steps.
     """
 
     labels: NDArray[Any]
@@ -79,6 +96,7 @@ class Restored:
     review: Json | None
     steps: int
     words: str = ""
+    entries: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,7 +167,12 @@ def _look_at(path: Path) -> FoundJournal:
         modified = datetime.fromtimestamp(path.stat().st_mtime)
     except OSError as error:
         raise _unreadable(path, error) from error
-    return FoundJournal(path, about, max(0, len(frames.bodies) - 2), modified, owner)
+    small = [body for body in frames.bodies[2:] if len(body) <= _NOTE]
+    notes = _entries(path, about, small)
+    steps = len(frames.bodies[2:]) - sum(not note.is_step for note in notes)
+    last = notes[-1].kind if notes and frames.bodies[-1] is small[-1] else ""
+    saved = last.removeprefix(SAVED) if last.startswith(SAVED) else ""
+    return FoundJournal(path, about, steps, modified, owner, saved)
 
 
 def read_journal(path: Path) -> JournalContents:
@@ -162,10 +185,7 @@ def read_journal(path: Path) -> JournalContents:
     """
     frames = _read_frames(path)
     about = _about(path, frames)
-    try:
-        entries = [Entry.from_bytes(body, about.shape, about.dtype) for body in frames.bodies[1:]]
-    except (ValueError, KeyError, zlib.error) as error:
-        raise JournalError(f"'{path}' is not a journal that this version can read: {error}.") from error
+    entries = _entries(path, about, frames.bodies[1:])
     if not entries or not entries[0].is_base:
         raise JournalError(f"'{path}' breaks off before the labels that the work began with.")
     return JournalContents(about, entries, frames)
@@ -209,7 +229,7 @@ def restoring(contents: JournalContents) -> Job[Restored]:
         odd += _apply(labels, entry) > 0
         if isinstance(entry.pixels, PackedLabels) and entry.after is not None:
             rows = RowReplay(table_from_record(entry.after))
-        else:
+        elif not entry.is_base:
             rows.apply(entry.before, entry.after)
         review = merge_states(review, entry.review)
         if number % 50 == 0:
@@ -218,7 +238,7 @@ def restoring(contents: JournalContents) -> Job[Restored]:
     words = [contents.words] if contents.words else []
     if odd:
         words.append(f"{odd:,} of {len(steps):,} steps found pixels that something else had changed.")
-    return Restored(labels, rows.table(), review, len(steps), " ".join(words))
+    return Restored(labels, rows.table(), review, len(steps), " ".join(words), tuple(steps))
 
 
 def resume_journal(path: Path) -> tuple[Journal, Restored]:
@@ -253,8 +273,17 @@ def resume_journal(path: Path) -> tuple[Journal, Restored]:
     return Journal(contents.about, file, lock, restored.steps), restored
 
 
+def _entries(path: Path, about: About, bodies: list[bytes]) -> list[Entry]:
+    try:
+        return [Entry.from_bytes(body, about.shape, about.dtype) for body in bodies]
+    except (ValueError, KeyError, zlib.error) as error:
+        raise JournalError(f"'{path}' is not a journal that this version can read: {error}.") from error
+
+
 def _apply(labels: Any, entry: Entry) -> int:
     """Do a step again; pixels that were not as they were before it."""
+    if entry.is_base:
+        return 0
     if isinstance(entry.pixels, PixelRuns):
         return entry.pixels.apply(labels)
     if entry.pixels is not None:

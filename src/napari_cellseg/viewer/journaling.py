@@ -1,39 +1,49 @@
-"""Every step into a journal, and back from one after a crash."""
+"""Every step of a correction into a journal, until the labels are saved."""
 
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
-import numpy as np
-from napari.components import ViewerModel
-from napari.layers import Image, Labels
+from napari.layers import Image
 
-from napari_cellseg.errors import CellSegError, JournalError
-from napari_cellseg.review.image_key import ImageKey, array_key, file_key
+from napari_cellseg.errors import JournalError
+from napari_cellseg.review.entries import REVIEWED
+from napari_cellseg.review.image_key import labels_key
 from napari_cellseg.review.journal import Journal
 from napari_cellseg.review.packing import pack_labels
-from napari_cellseg.review.resuming import FoundJournal, Restored, find_journals, resume_journal
 from napari_cellseg.viewer.editing import Editor, EditStep
-from napari_cellseg.viewer.feature_rows import rows_by_id, too_sparse
-from napari_cellseg.viewer.label_layer import LabelGeometry, make_labels_layer, replace_labels
-from napari_cellseg.viewer.layer_image import read_layer
-from napari_cellseg.viewer.pixel_size import source_path
+from napari_cellseg.viewer.layer_keys import image_key, labels_layer_key
+from napari_cellseg.viewer.resuming import Resumed
+from napari_cellseg.viewer.saving import copy_by_napari
 
 ReviewState = dict[str, Any] | None
+_AT_WORK: "WeakSet[Journaling]" = WeakSet()
 
 
 class Journaling:
-    """Keeps every step of an editor in a journal, which begins with the first one.
+    """Keeps every step of an editor in a journal, which begins with the first one and ends with a save.
 
     Parameters
     ----------
     editor : Editor
         Whose steps.
     image_layer : napari.layers.Image or None
-        What the journal is found by; without one nothing is kept.
+        What the journal is found by; without one, the labels themselves.
     fail : callable
         Told of a `JournalError`, once per trouble.
-    journal : Journal, optional
-        One to go on with.
+    resumed : Resumed, optional
+        Work whose journal to go on with.
+
+    Attributes
+    ----------
+    journal : Journal or None
+        None until the first step, and after a save until the next.
+    unsaved : int
+        Steps since the work was saved, or begun.
+    saved : Path or None
+        Where it was saved.
     """
 
     def __init__(
@@ -41,31 +51,69 @@ class Journaling:
         editor: Editor,
         image_layer: Image | None,
         fail: Callable[[Exception], None],
-        journal: Journal | None = None,
+        resumed: Resumed | None = None,
     ) -> None:
-        self.journal = journal
+        self.journal = resumed.journal if resumed is not None else None
         self.whole_review: Callable[[], ReviewState] = _no_review
         self.changed_review: Callable[[], ReviewState] = _no_review
+        self.unsaved = resumed.steps if resumed is not None else 0
+        self.saved: Path | None = None
+        self._saved_at = ""
         self._editor, self._image, self._fail = editor, image_layer, fail
-        self._gave_up = False
+        self._gave_up, self._last = "", time.time()
+        self._more = resumed is not None and resumed.more_than_pixels
+        self._key = labels_layer_key(editor.layer) if image_layer is None else None
         editor.watchers.append(self._on_step)
+        _AT_WORK.add(self)
+
+    @property
+    def sentence(self) -> str:
+        """Whether the work is saved, or at least in the journal, for the user."""
+        if self._gave_up:
+            return f"⚠ This work is not journaled: save often. {self._gave_up}"
+        if self.journal is not None and self.journal.trouble:
+            return f"⚠ {self.journal.trouble}"
+        if self.unsaved:
+            steps = "1 step is" if self.unsaved == 1 else f"{self.unsaved:,} steps are"
+            return f"{steps} not saved yet, but kept in the journal."
+        return f"Saved in '{self.saved.name}' at {self._saved_at}." if self.saved is not None else ""
 
     def note_review(self) -> None:
         """Keep where the review stands, although nothing was changed."""
         state = self.changed_review()
+        self._more = True
         if self.journal is not None and state is not None:
-            self._try(lambda journal: journal.append("review", review=state))
+            self._try(lambda journal: journal.append(REVIEWED, review=state))
+
+    def note_saved(self, path: Path) -> None:
+        """The labels, with their table, are in a file: the journal has done its duty."""
+        if self.journal is not None:
+            self._try(Journal.discard)
+        self.journal, self.unsaved, self._gave_up, self._more = None, 0, "", False
+        self.saved, self._saved_at = path, time.strftime("%H:%M")
+        if self._image is None:
+            self._key = labels_key(path)
 
     def close(self) -> None:
-        """Let go of the journal, which stays on the disk."""
+        """Let go of the journal, which stays on the disk unless all that it holds was saved by napari."""
         if self._on_step in self._editor.watchers:
             self._editor.watchers.remove(self._on_step)
-        if self.journal is not None:
-            self._try(Journal.close)
+        _AT_WORK.discard(self)
+        if self.journal is None:
+            return
+        copy = copy_by_napari(self._editor.layer, self._last) if self.unsaved else None
+        if copy is not None and not self._more:
+            self._try(Journal.discard)
+            return
+        if copy is not None:
+            self._try(lambda journal: journal.note_saved(copy))
+        self._try(Journal.close)
 
     def _on_step(self, step: EditStep | None, what: str) -> None:
+        self.unsaved, self._last = self.unsaved + 1, time.time()
+        self._more = self._more or (step is not None and step.edit is None)
         if self.journal is None:
-            self._begin(step.name if step is not None else what)
+            self._begin(step, what)
             return
         review = self.changed_review()
         if step is None:
@@ -80,19 +128,24 @@ class Journaling:
             kind = "redo"
         self._try(lambda journal: journal.append(kind, edit, before=before, after=after, review=review))
 
-    def _begin(self, kind: str) -> None:
+    def _begin(self, step: EditStep | None, what: str) -> None:
         """Begin with the state after the first step, so that opening a layer costs nothing."""
-        if self._image is None or self._gave_up:
+        if self._gave_up:
             return
         layer = self._editor.layer
         try:
+            key = self._key or image_key(self._image)
             self.journal = Journal.begin(
-                image_key(self._image), pack_labels(layer.data), self._editor.rows.frame,
+                key, pack_labels(layer.data), self._editor.rows.frame,
                 layer=layer.name, review=self.whole_review(),
             )  # fmt: skip
-            self.journal.append(kind)
+            if step is None or what != "done":
+                self.journal.append(what)
+            else:
+                rows = step.rows
+                self.journal.append(step.name, step.edit, before=rows.before, after=rows.after, in_base=True)
         except JournalError as error:
-            self._gave_up = self.journal is None
+            self._gave_up = "" if self.journal is not None else str(error)
             self._fail(error)
 
     def _try(self, action: Callable[[Journal], None]) -> None:
@@ -103,64 +156,9 @@ class Journaling:
                 self._fail(error)
 
 
-def image_key(layer: Image) -> ImageKey:
-    """What an image is found by again: its file, or its name and pixels.
-
-    Raises
-    ------
-    JournalError
-        Where its file cannot be read.
-    """
-    path = source_path(layer)
-    data = layer.data[0] if layer.multiscale else layer.data
-    return file_key(path) if path is not None else array_key(data, layer.name)
-
-
-def journals_of(layer: Image) -> list[FoundJournal]:
-    """Journals of an image that hold steps and that nobody works with, the latest first; errors as above."""
-    return [found for found in find_journals(image_key(layer)) if found.steps and not found.owner]
-
-
-def resume(viewer: ViewerModel, image: Image, found: FoundJournal) -> tuple[Labels, Journal, Restored]:
-    """Bring back the labels of a journal, into the layer of the same name or into a new one.
-
-    Raises
-    ------
-    JournalError
-        Where the journal cannot be read, or another process has it.
-    """
-    journal, restored = resume_journal(found.path)
-    try:
-        layer = _layer_for(viewer, image, found, restored)
-    except CellSegError:
-        journal.close()
-        raise
-    largest = int(restored.features["index"].max()) if len(restored.features) else 0
-    rows = restored.features
-    if not too_sparse(largest, len(rows)):
-        rows = rows_by_id(rows, np.arange(largest + 1))
-    layer.features = rows
-    return layer, journal, restored
-
-
-def _layer_for(viewer: ViewerModel, image: Image, found: FoundJournal, restored: Restored) -> Labels:
-    for layer in viewer.layers:
-        fitting = isinstance(layer, Labels) and tuple(layer.data.shape) == restored.labels.shape
-        if fitting and layer.name == found.about.layer:
-            if isinstance(layer.data, np.ndarray):
-                replace_labels(layer, restored.labels)
-            else:
-                layer.data[...] = restored.labels
-                layer.refresh()
-            return layer
-    geometry = LabelGeometry.of(read_layer(image))
-    plain = restored.labels.ndim == len(geometry.labels_axes)
-    if plain:
-        layer = make_labels_layer(restored.labels, geometry, image, found.about.layer)
-    else:
-        layer = Labels(restored.labels, name=found.about.layer)
-    viewer.add_layer(layer)
-    return layer
+def journaling_of(data: Any) -> Journaling | None:
+    """Who keeps the steps of the layer with this very data, if anybody."""
+    return next((found for found in _AT_WORK if found._editor.layer.data is data), None)
 
 
 def _no_review() -> ReviewState:

@@ -1,8 +1,10 @@
 """The Correct dock: proofreading of a labels layer."""
 
+from napari.layers import Layer
 from napari.viewer import Viewer
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
+from napari_cellseg.review.resuming import FoundJournal
 from napari_cellseg.widgets.connections import unwrapped
 from napari_cellseg.widgets.correct_panel import CorrectPanel
 from napari_cellseg.widgets.dock import Dock, scrolling
@@ -13,9 +15,11 @@ class CorrectDock(Dock):
 
     def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.panel = CorrectPanel(unwrapped(viewer), self._connections)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scrolling(self.panel))
+        viewer = unwrapped(viewer)
+        self.panel = CorrectPanel(viewer, self._connections)
+        self.fill(viewer, scrolling(self.panel))
         self._connections.at_end(self.panel.close_sessions)
         self._connections.at_end(self.panel.job.close_job())
+
+    def _on_resume(self, layer: Layer, found: FoundJournal) -> None:
+        self.panel.resume(layer, found)

@@ -3,33 +3,35 @@
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Layer
 from qtpy.QtWidgets import QHBoxLayout, QTabWidget, QVBoxLayout, QWidget
 
 from napari_cellseg.errors import CellSegError, LabelsError
 from napari_cellseg.labels.whole_edit import WholeEdit
-from napari_cellseg.review.journal import Journal
 from napari_cellseg.review.quality import Finding, checking
 from napari_cellseg.review.resuming import FoundJournal
 from napari_cellseg.viewer.coalesced import Coalesced
 from napari_cellseg.viewer.correct_session import CorrectSession
 from napari_cellseg.viewer.correct_tools import Tool
 from napari_cellseg.viewer.fixing import fix_findings
-from napari_cellseg.viewer.journaling import resume
 from napari_cellseg.viewer.jumping import jump_to_object
 from napari_cellseg.viewer.label_layer import replace_labels
+from napari_cellseg.viewer.resuming import Resumed, resume
 from napari_cellseg.viewer.reviewing import Review, doubting
+from napari_cellseg.viewer.saving import suggested_path
 from napari_cellseg.widgets.connections import Connections
 from napari_cellseg.widgets.correct_buttons import ShapeButtons, ToolButtons, small_button
 from napari_cellseg.widgets.correct_checks import ChecksBox
 from napari_cellseg.widgets.correct_keys import ALL_KEYS, HELP_KEY, show_help
-from napari_cellseg.widgets.correct_resume import ResumeOffer
 from napari_cellseg.widgets.correct_review import ReviewBox
-from napari_cellseg.widgets.fields import Sentence, add_row, explain, later_of, new_form
+from napari_cellseg.widgets.correct_saving import SaveBox
+from napari_cellseg.widgets.correct_undo import show_next
+from napari_cellseg.widgets.fields import Sentence, add_row, later_of, new_form
 from napari_cellseg.widgets.job_panel import JobPanel
 from napari_cellseg.widgets.layer_choice import LabelsChoice, LayerChoice
 from napari_cellseg.widgets.messages import ErrorBox
@@ -56,7 +58,7 @@ class CorrectPanel(QWidget):
         self.tools, self.shapes = ToolButtons(), ShapeButtons()
         self.review, self.checks = ReviewBox(), ChecksBox()
         self.job, self.error = JobPanel(step="thousand objects"), ErrorBox()
-        self.resume = ResumeOffer(viewer, connections)
+        self.saving = SaveBox()
         self.about, self.object = Sentence("What is corrected"), Sentence("Selected object")
         self.notes = Sentence("Notes")
         self._build()
@@ -93,11 +95,10 @@ class CorrectPanel(QWidget):
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(6)
         layout.addLayout(form)
-        layout.addWidget(self.resume)
         layout.addWidget(self.about)
         layout.addWidget(self.copy_button)
         layout.addLayout(row)
-        for widget in (self.tabs, self.job, self.error, self.notes):
+        for widget in (self.tabs, self.job, self.error, self.notes, self.saving):
             layout.addWidget(widget)
         layout.addStretch(1)
         order = [self.labels, self.image, self.copy_button, self.undo_button, self.redo_button]
@@ -123,8 +124,7 @@ class CorrectPanel(QWidget):
         self.checks.asked.connect(self._on_check)
         self.checks.chosen.connect(self._on_finding)
         self.checks.fix_asked.connect(self._on_fix)
-        self.resume.chosen.connect(self._on_resume)
-        self.resume.failed.connect(self._fail)
+        self.saving.asked.connect(self._on_save)
         self.checks.whole_asked.connect(self._on_whole)
         self.job.failed.connect(self.error.show_error)
         self.job.succeeded.connect(self._on_success)
@@ -149,7 +149,7 @@ class CorrectPanel(QWidget):
                 problem, lazy = str(error), True
         self._on_extent()
         self.copy_button.setVisible(lazy)
-        for widget in (self.tabs, self.help_button):
+        for widget in (self.tabs, self.help_button, self.saving):
             widget.setEnabled(self._session is not None)
         self.about.say(f"⚠ {problem}" if problem else "")
         self._show()
@@ -174,9 +174,10 @@ class CorrectPanel(QWidget):
         self.shapes.all_planes.setVisible(layer.ndim > 2)
         return session
 
-    def _begin(self, layer: Labels, journal: Journal | None = None) -> CorrectSession:
-        session = CorrectSession(self._viewer, layer, self.image.layer, self._later, journal)
+    def _begin(self, layer: Labels, resumed: Resumed | None = None) -> CorrectSession:
+        session = CorrectSession(self._viewer, layer, self.image.layer, self._later, resumed)
         session.say, session.fail = self._say, self._fail
+        self._say(session.note)
         session.tools.on_change.append(self._show)
         session.correction.editor.watchers.append(lambda step, what: self._show())
         for key in ALL_KEYS:
@@ -184,18 +185,18 @@ class CorrectPanel(QWidget):
         self._sessions[layer] = session
         return session
 
-    def _on_resume(self, image: Image, found: FoundJournal) -> None:
+    def resume(self, anchor: Layer, found: FoundJournal) -> None:
         """Go on with the work of a journal, in the middle of a review too."""
         for layer in [layer for layer in self._sessions if layer.name == found.about.layer]:
             self._end(self._sessions.pop(layer))
         try:
-            layer, journal, restored = resume(self._viewer, image, found)
+            resumed = resume(self._viewer, anchor, found)
         except CellSegError as error:
             self._fail(error)
             return
-        session = self._begin(layer, journal)
-        self._viewer.layers.selection.active = layer
-        self.labels.choose(layer)
+        restored, session = resumed.restored, self._begin(resumed.layer, resumed)
+        self._viewer.layers.selection.active = resumed.layer
+        self.labels.choose(resumed.layer)
         self._follow_layer()
         if restored.review is not None:
             frame = session.correction.editor.rows.frame
@@ -203,7 +204,7 @@ class CorrectPanel(QWidget):
             review.on_change.append(self._show)
             self.tabs.setCurrentWidget(self.review)
             review.show_current()
-        self._say(f"Resumed after {restored.steps:,} steps. {restored.words}".strip())
+        self._say(f"Resumed after {resumed.steps:,} steps. {restored.words}".strip())
 
     def _bound(self, action: str) -> Callable[[Labels], None]:
         def press(layer: Labels) -> None:
@@ -222,6 +223,15 @@ class CorrectPanel(QWidget):
         for layer in [layer for layer in self._sessions if layer not in self._viewer.layers]:
             self._end(self._sessions.pop(layer))
         self._attach.defer()
+
+    def _on_save(self, path: Path) -> None:
+        if self._session is not None:
+            self.error.clear()
+            try:
+                self._session.save(path)
+            except CellSegError as error:
+                self._fail(error)
+            self._show()
 
     def _on_copy(self) -> None:
         layer = self.labels.layer
@@ -360,25 +370,18 @@ class CorrectPanel(QWidget):
         if review is None or self.tabs.currentWidget() is self.review:
             self.review.show_review(review)
         self.review.colour.setChecked(session is not None and session.colours.shown)
-        names = (
-            (session.correction.editor.undo_names, session.correction.editor.redo_names)
-            if session
-            else ((), ())
-        )
-        for button, title, steps in zip(
-            (self.undo_button, self.redo_button), ("Undo", "Redo"), names, strict=True
-        ):
-            button.setText(f"{title} {steps[-1]}" if steps else title)
-            button.setEnabled(bool(steps))
-            explain(
-                button, title, f"{title} {steps[-1]}." if steps else f"There is nothing to {title.lower()}."
-            )
+        editor = session.correction.editor if session is not None else None
+        show_next(self.undo_button, "Undo", editor.undo_names if editor else ())
+        show_next(self.redo_button, "Redo", editor.redo_names if editor else ())
         if session is None:
             self.object.say("")
+            self.saving.show_state("", None, Path())
             return
         self.object.say(session.correction.describe(session.correction.selected))
         self.shapes.show_classes(session.correction.classes())
         session.show_targets()
+        journaling, suggested = session.journaling, suggested_path(session.layer, self.image.layer)
+        self.saving.show_state(journaling.sentence, journaling.saved, suggested)
         count = len(session.correction.editor.index)
         self.about.say(f"{count:,} {'object' if count == 1 else 'objects'} in '{session.layer.name}'.")
 

@@ -1,7 +1,7 @@
 """The Evaluate dock: a prediction against the truth."""
 
 from napari.viewer import Viewer
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_cellseg.widgets.connections import unwrapped
 from napari_cellseg.widgets.dock import Dock, scrolling
@@ -13,8 +13,7 @@ class EvaluateDock(Dock):
 
     def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.panel = EvaluatePanel(unwrapped(viewer), self._connections)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scrolling(self.panel))
+        viewer = unwrapped(viewer)
+        self.panel = EvaluatePanel(viewer, self._connections)
+        self.fill(viewer, scrolling(self.panel))
         self._connections.at_end(self.panel.job.close_job())

@@ -1,7 +1,7 @@
 """The Segment dock: one image, or many."""
 
 from napari.viewer import Viewer
-from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QTabWidget, QWidget
 
 from napari_cellseg.widgets.connections import unwrapped
 from napari_cellseg.widgets.dock import Dock, scrolling
@@ -22,9 +22,7 @@ class SegmentDock(Dock):
         self.tabs.setAccessibleName("One image or many")
         self.tabs.addTab(scrolling(self.panel), "This image")
         self.tabs.addTab(scrolling(self.many), "Many images")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.tabs)
+        self.fill(viewer, self.tabs)
         self._connections.at_end(self.panel.close_results)
         for job in (self.panel.job, self.many.job):
             self._connections.at_end(job.close_job())
