@@ -109,7 +109,7 @@ def test_a_disc(spacing):
 
 
 def test_a_slanted_bar():
-    """A bar of 100 × 20 whose long axis leaves the rows' axis by 30 degrees; its corners are cut by pixels."""
+    """A bar of 100 × 20 whose long axis leaves the rows' axis by 30 degrees; with corners cut off."""
     turn = np.deg2rad(30)
     along, across = np.array([np.cos(turn), np.sin(turn)]), np.array([-np.sin(turn), np.cos(turn)])
     corners = [100 + a * 50 * along + b * 10 * across for a, b in ((1, 1), (1, -1), (-1, -1), (-1, 1))]
