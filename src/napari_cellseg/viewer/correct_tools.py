@@ -103,7 +103,7 @@ class Tools:
         if tool is not None:
             layer.mode = "pan_zoom"
         layer.mouse_pan = tool is not Tool.LINE and str(layer.mode) == "pan_zoom"
-        self._try(lambda: self._show_ghosts(tool is Tool.PROMOTE))
+        self._try(lambda: self._begin(tool))
         for callback in list(self.on_change):
             callback()
 
@@ -124,6 +124,10 @@ class Tools:
             owners = [self.correction.object_at(p) for p in points]
             label = next((owner for owner in owners if owner), 0)
             self._try(lambda: self.correction.split_by_seeds(label, np.array(points)))
+
+    def grow_from(self, choice: str) -> None:
+        """Grow objects from a model's maps or from the intensity from now on; see `ClickGrowing.choice`."""
+        self._try(lambda: self._grow_from(choice))
 
     def forget(self) -> None:
         """Drop what was prepared by clicks."""
@@ -207,6 +211,15 @@ class Tools:
             self._say(action())
         except CellSegError as error:
             self._fail(error)
+
+    def _begin(self, tool: Tool | None) -> str:
+        """Get ready for the first click with a tool."""
+        words = self._show_ghosts(tool is Tool.PROMOTE)
+        return self.correction.prepare_growing() if tool is Tool.ADD else words
+
+    def _grow_from(self, choice: str) -> str:
+        self.correction.growing.choose(choice)
+        return self.correction.prepare_growing()
 
     def _show_ghosts(self, shown: bool) -> str:
         self.ghosts.show(shown)

@@ -13,7 +13,6 @@ from napari_cellseg.events import Job
 from napari_cellseg.labels.adding import add_region
 from napari_cellseg.labels.crop import Plane
 from napari_cellseg.labels.edit import Edit
-from napari_cellseg.labels.growing import grow_from_click
 from napari_cellseg.labels.index import ObjectIndex
 from napari_cellseg.labels.merging import merge
 from napari_cellseg.labels.removing import delete, keep_largest_piece
@@ -25,6 +24,7 @@ from napari_cellseg.labels.whole_edit import WholeEdit
 from napari_cellseg.review.status import Status, cells_with_class, cells_with_status
 from napari_cellseg.viewer.attached import filter_of
 from napari_cellseg.viewer.candidates import hidden_pieces
+from napari_cellseg.viewer.click_growing import ClickGrowing
 from napari_cellseg.viewer.coalesced import Later
 from napari_cellseg.viewer.editing import Editor
 
@@ -34,12 +34,8 @@ Shaping: TypeAlias = Callable[["Correction", tuple[int, ...]], Edit]
 
 WHOLE_ACTIONS = ("renumber", "remove_small", "remove_border", "smooth_all")
 """Edits of the whole image."""
-LEAST_REACH = 8.0
-"""Least diameter that an object grown from a click may have, pixels."""
 FEW = 5
 """Objects from which their usual size is known."""
-DEFAULT_REACH = 60.0
-"""Largest diameter of an object grown from a click where no other objects tell the size, pixels."""
 
 
 class Correction:
@@ -71,6 +67,7 @@ class Correction:
     ) -> None:
         self.viewer, self.layer, self.image_layer = viewer, layer, image_layer
         self.editor = Editor(layer, later)
+        self.growing = ClickGrowing(viewer, layer)
         self.all_planes = False
         self.pixels = 1.0
 
@@ -185,37 +182,24 @@ class Correction:
     # -- new objects --------------------------------------------------------------------------------------
 
     def add_at(self, position: Position) -> str:
-        """Grow a new object from the intensity around a point.
+        """Grow a new object from a click on the image, with a model's maps or from the intensity.
 
         Raises
         ------
         LabelsError
-            Where there is no image, or nothing stands out there.
+            Where there is no image, or nothing stands out there; see `ClickGrowing`.
         """
-        image = self._image_plane()
         index = self.editor.ready()
-        reach = self._reach(index)
-        y, x = (int(np.round(p)) for p in position[-2:])
-        size = int(np.ceil(reach)) + 2
-        window = tuple(
-            slice(max(0, c - size), min(n, c + size + 1))
-            for c, n in zip((y, x), self.layer.data.shape[-2:], strict=True)
-        )
-        if any(part.stop <= part.start for part in window):
-            raise LabelsError("Click on the image.")
-        leading = self.shown_plane()
-        taken = np.asarray(self.layer.data[(*leading, *window)]) > 0
-        origin = tuple(part.start for part in window)
-        pixels = np.asarray(image[window])
-        point = (position[-2] - origin[0], position[-1] - origin[1])
-        mask = grow_from_click(pixels, point, max_diameter=reach, taken=taken)
-        if not mask.any():
-            raise LabelsError("Nothing stands out from its surroundings here. Draw the object instead.")
-        plane = leading or None
-        edit = add_region(self.layer.data, index, mask, origin, plane=plane)
-        self.editor.apply(edit)
+        plane = self.shown_plane()
+        grown = self.growing.grow(self.image_layer, plane, position[-2:], self._usual_diameter(index))
+        edit = add_region(self.layer.data, index, grown.mask, grown.origin, plane=plane or None)
+        self.editor.apply(edit, {edit.added[0]: grown.cells})
         self.select(edit.added[0])
-        return edit_words(edit)
+        return f"{edit_words(edit)} {grown.words}"
+
+    def prepare_growing(self) -> str:
+        """Have what the next click on the image needs loaded in the background; what is wrong, in words."""
+        return self.growing.prepare(self.image_layer, self._usual_diameter(self.editor.index))
 
     def shown_plane(self) -> tuple[int, ...]:
         """Leading indices of the shown plane, whatever edits are confined to; errors as in `plane`."""
@@ -225,28 +209,10 @@ class Correction:
         finally:
             self.all_planes = everywhere
 
-    def _image_plane(self) -> Any:
-        """The shown plane of the image, (Y, X) or (Y, X, C), not loaded where it is lazy."""
-        layer = self.image_layer
-        if layer is None:
-            raise LabelsError("An image is needed to grow an object from: choose one above.")
-        data = layer.data[0] if layer.multiscale else layer.data
-        dims = self.viewer.dims
-        point = np.asarray(layer.world_to_data(dims.point[-layer.ndim :]), float)
-        leading = tuple(int(i) for i in np.clip(np.round(point), 0, np.array(data.shape[: layer.ndim]) - 1))[
-            :-2
-        ]
-        plane = data[leading] if leading else data
-        if tuple(plane.shape[:2]) != tuple(self.layer.data.shape[-2:]):
-            raise LabelsError(f"'{layer.name}' has another size than the labels: choose their image above.")
-        return plane
-
-    def _reach(self, index: ObjectIndex) -> float:
-        """Largest diameter of a new object: twice the usual one of this image."""
+    def _usual_diameter(self, index: ObjectIndex) -> float | None:
+        """Usual diameter of the objects of this image, pixels; None where they are too few to tell."""
         areas = index.extents()[3]
-        if len(areas) < FEW:
-            return DEFAULT_REACH
-        return max(LEAST_REACH, 2 * float(np.sqrt(4 * np.median(areas) / np.pi)))
+        return float(np.sqrt(4 * np.median(areas) / np.pi)) if len(areas) >= FEW else None
 
     def promote_at(self, position: Position) -> str:
         """Add the candidate under a point.
@@ -322,6 +288,7 @@ class Correction:
 
     def close(self) -> None:
         """Let go of the layer."""
+        self.growing.close()
         self.editor.close()
 
 

@@ -14,7 +14,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_cellseg.viewer.correct_tools import Tool
+from napari_cellseg.viewer.correct_tools import Tool, Tools
+from napari_cellseg.widgets.correct_growing import GrowFromRow
 from napari_cellseg.widgets.correct_keys import SHAPE_KEYS
 from napari_cellseg.widgets.fields import NarrowCombo, Sentence, explain
 
@@ -62,9 +63,13 @@ class ToolButtons(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(grid)
         layout.addWidget(self.mode)
+        self.grow_from = GrowFromRow()
+        layout.addWidget(self.grow_from)
 
-    def show_tool(self, tool: Tool | None) -> None:
+    def show_tools(self, tools: Tools | None) -> None:
         """Press the button of the tool in use, and say what to do."""
+        tool = tools.tool if tools is not None else None
+        self.grow_from.show_for(tools)
         for each, button in self.buttons.items():
             button.setChecked(each is tool)
         self.mode.say(

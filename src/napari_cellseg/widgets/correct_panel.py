@@ -365,7 +365,7 @@ class CorrectPanel(QWidget):
         if self._acting:
             return
         session = self._session
-        self.tools.show_tool(session.tools.tool if session is not None else None)
+        self.tools.show_tools(session.tools if session is not None else None)
         review: Review | None = session.review if session is not None else None
         if review is None or self.tabs.currentWidget() is self.review:
             self.review.show_review(review)
