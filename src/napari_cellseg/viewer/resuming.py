@@ -50,6 +50,12 @@ class Resumed:
         """What was done since the work began or was saved."""
         return sum(entry.is_step for entry in self.restored.entries)
 
+    @property
+    def words(self) -> str:
+        """What was brought back, and what could not be, for the user."""
+        steps = "1 step" if self.steps == 1 else f"{self.steps:,} steps"
+        return f"Resumed after {steps}. {self.restored.words}".strip()
+
     def replay(self, editor: Editor) -> None:
         """Do the last steps again, so that they can be undone as before.
 

@@ -204,7 +204,7 @@ class CorrectPanel(QWidget):
             review.on_change.append(self._show)
             self.tabs.setCurrentWidget(self.review)
             review.show_current()
-        self._say(f"Resumed after {resumed.steps:,} steps. {restored.words}".strip())
+        self._say(resumed.words)
 
     def _bound(self, action: str) -> Callable[[Labels], None]:
         def press(layer: Labels) -> None:
