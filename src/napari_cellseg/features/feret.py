@@ -222,21 +222,24 @@ def _smallest_of_few(points: Any, best: Any) -> tuple[float, int, int, int]:
 
 
 @njit(cache=True, nogil=True)
+def _keep(points: Any, at: int, y: float, x: float) -> None:
+    points[at, 0], points[at, 1] = y, x
+
+
+@njit(cache=True, nogil=True)
 def _enclosing_radius(corners: Any) -> Any:
     """Radius of the smallest circle: one around two corners, which grows by the farthest corner outside."""
     points, kept, centre = np.empty((4, 2)), np.empty((3, 2)), np.empty(2)
-    points[0], points[1] = corners[0], corners[_farthest(corners, corners[0])[0]]
-    count = 2
+    count, at = 1, _farthest(corners, corners[0])[0]
+    _keep(points, 0, corners[0, 0], corners[0, 1])
     while True:
-        radius, i, j, k = _smallest_of_few(points[:count], centre)
+        _keep(points, count, corners[at, 0], corners[at, 1])
+        radius, i, j, k = _smallest_of_few(points[: count + 1], centre)
         at, distance = _farthest(corners, centre)
         if distance <= radius * (1 + NEAR):
             return radius
-        kept[0], kept[1] = points[i], points[j]
-        count = 2
-        if k >= 0:
-            kept[2] = points[k]
-            count = 3
-        points[:count] = kept[:count]
-        points[count] = corners[at]
-        count += 1
+        count = 2 if k < 0 else 3
+        for to, source in enumerate((i, j, max(k, 0))):
+            _keep(kept, to, points[source, 0], points[source, 1])
+        for to in range(count):
+            _keep(points, to, kept[to, 0], kept[to, 1])

@@ -197,6 +197,15 @@ def _clear(entry: Any, label: int) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _enlarged(table: Any) -> Any:
+    larger = np.empty((2 * len(table), 8), np.int64)
+    for i in range(len(table)):
+        for j in range(8):
+            larger[i, j] = table[i, j]
+    return larger
+
+
+@njit(cache=True, nogil=True)
 def _find_objects(stack: Any, table: Any) -> Any:
     """Number of objects, and a row for each in order of appearance; the table is enlarged where needed."""
     keys, rows = np.zeros(64, np.int64), np.full(64, -1, np.int64)
@@ -217,9 +226,7 @@ def _find_objects(stack: Any, table: Any) -> Any:
                 at = _slot(keys, rows, label)
                 if rows[at] < 0:
                     if count == len(table):
-                        larger = np.empty((2 * count, 8), np.int64)
-                        larger[:count] = table
-                        table = larger
+                        table = _enlarged(table)
                     keys[at], rows[at] = label, count
                     _clear(table[count], label)
                     count += 1
