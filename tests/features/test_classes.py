@@ -1,6 +1,7 @@
 """Distances to and contacts with classes, and contacts against chance."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from napari_cellseg.errors import OptionError
 from napari_cellseg.events import Progress
 from napari_cellseg.features.classes import classes, contact_enrichment, enriching
+from napari_cellseg.features.measuring import measure
 from napari_cellseg.features.neighbours import neighbours
 from napari_cellseg.features.objects import Objects
 
@@ -112,3 +114,18 @@ def test_one_class_for_each_object():
         contact_enrichment(everyone, ["a"])
     with pytest.raises(OptionError, match="at least one shuffle"):
         contact_enrichment(everyone, ["a"] * 4, shuffles=0)
+
+
+def test_what_is_measured_again_sees_all_objects():
+    labels = tiles(3, 4)
+    known = pd.DataFrame({"index": np.unique(labels), "class": ["a", "b", "b"] * 4})
+    every = measure(labels, table=known, features=["neighbours", "classes"], scale=0.5, unit="µm")
+    some = measure(labels, table=known, features=["neighbours", "classes"], scale=0.5, only=[9, 30])
+    assert some.equals(every[every["index"].isin([9, 30])].reset_index(drop=True))
+    assert every.attrs["units"]["nearest_distance_to-a"] == "µm"
+    assert every.columns[-4:].tolist() == [
+        "nearest_distance_to-a",
+        "contacts_with-a",
+        "nearest_distance_to-b",
+        "contacts_with-b",
+    ]

@@ -182,12 +182,13 @@ def _measure_plane(
     planes = task.planes
     total, count = PARTS * len(planes), len(planes)
     detail = f"plane {plane + 1} of {count}" if count > 1 else ""
-    objects = Objects.found_in(planes.read_labels(plane), spacing=task.spacing, only=task.only)
+    everyone = Objects.found_in(planes.read_labels(plane), spacing=task.spacing)
+    objects = everyone if task.only is None else everyone.take(np.isin(everyone.ids, list(task.only)))
     places = {axis.lower(): i for axis, i in planes.place(plane).items()}
-    rows = pd.DataFrame({INDEX: objects.ids} | {p: np.full(len(objects), i) for p, i in places.items()})
+    rows = pd.DataFrame({INDEX: everyone.ids} | {p: np.full(len(everyone), i) for p, i in places.items()})
     image = planes.read_image(plane)
     names = {"channels": planes.channels, "classes": classes_of(rows, task.known, tuple(places))}
-    job = _measure_objects(task, objects, image, names)
+    job = _measure_objects(task, objects, everyone, image, names)
     while True:
         try:
             share = next(job)
@@ -196,15 +197,20 @@ def _measure_plane(
             break
         yield Progress(STAGE, PARTS * plane + int(share * PARTS), total, detail)
     units |= {name: unit_of(feature, unit) for name, feature in features.items()}
-    return pd.concat([rows, pd.DataFrame(columns)], axis=1)
+    kept = rows[np.isin(everyone.ids, objects.ids)].reset_index(drop=True)
+    return pd.concat([kept, pd.DataFrame(columns)], axis=1)
 
 
 def _measure_objects(
-    task: _Task, objects: Objects, image: NDArray[Any] | None, names: dict[str, Sequence[Any]]
+    task: _Task,
+    objects: Objects,
+    everyone: Objects,
+    image: NDArray[Any] | None,
+    names: dict[str, Sequence[Any]],
 ) -> Generator[float, None, tuple[Columns, dict[str, Feature]]]:
     """Yields the finished share; returns the columns and the features behind them."""
     yield 0.0
-    found = yield from run_groups(task.chosen, objects, image, names)
+    found = yield from run_groups(task.chosen, objects, everyone, image, names)
     features = kept_columns(task.chosen, found)
     measured = {name: values for columns in found.values() for name, values in columns.items()}
     own = yield from run_extra(task.extra, objects, image)

@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 
 from napari_cellseg.errors import OptionError
-from napari_cellseg.features import feret, shape, size
+from napari_cellseg.features import background, classes, feret, intensity, neighbours, shape, size
 from napari_cellseg.features.feature import Feature, Group
 
 GROUPS: tuple[Group, ...] = (
     Group("size", size.FEATURES, size.size),
     Group("shape", shape.FEATURES, shape.shape),
     Group("feret", feret.FEATURES, feret.feret),
+    Group("intensity", intensity.FEATURES, intensity.intensity, needs="image"),
+    Group("background", background.FEATURES, background.background, needs="image"),
+    Group("neighbours", neighbours.FEATURES, neighbours.neighbours, alone=False),
+    Group("classes", classes.FEATURES, classes.classes, needs="classes", alone=False),
 )
 """Every group, in the order of the columns."""
 

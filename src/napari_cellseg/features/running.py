@@ -25,7 +25,11 @@ Share = Generator[float, None, Result]
 
 
 def run_groups(
-    chosen: Chosen, objects: Objects, image: NDArray[Any] | None, names: Mapping[str, Sequence[Any]]
+    chosen: Chosen,
+    objects: Objects,
+    everyone: Objects,
+    image: NDArray[Any] | None,
+    names: Mapping[str, Sequence[Any]],
 ) -> "Share[dict[Group, Columns]]":
     """Measure groups: in chunks what each object has by itself, at once what needs all of them.
 
@@ -35,10 +39,12 @@ def run_groups(
         What to measure.
     objects : Objects
         The objects.
+    everyone : Objects
+        All objects in the same labels.
     image : (Y, X, C) or (Z, Y, X, C) ndarray, optional
         Their image.
     names : mapping
-        ``"channels"``: names of the channels; ``"classes"``: a name or None for each object.
+        ``"channels"``: names of the channels; ``"classes"``: a name or None for each of `everyone`.
     """
     chunks = list(objects.chunks()) or [objects]
     arguments: dict[str, tuple[Any, ...]] = {
@@ -49,9 +55,9 @@ def run_groups(
     pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1), thread_name_prefix="measure")
     try:
         tasks = {
-            (group, i): pool.submit(group.measure, part, *arguments[group.needs])
+            (group, i): pool.submit(group.measure, *part, *arguments[group.needs])
             for group in chosen
-            for i, part in enumerate(chunks if group.alone else [objects])
+            for i, part in enumerate([(c,) for c in chunks] if group.alone else [(objects, everyone)])
         }
         yield from _progress(list(tasks.values()))
         return _joined(tasks)
