@@ -18,7 +18,7 @@ from napari_cellseg.events import Progress
 from napari_cellseg.viewer import samples
 from napari_cellseg.widgets.features_table import ROWS_MEASURED
 from napari_cellseg.widgets.segment_dock import SegmentDock
-from napari_cellseg.widgets.workbench import open_path, open_workbench
+from napari_cellseg.widgets.workbench import DOCKS, open_path, open_workbench
 
 from .conftest import TIMEOUT
 
@@ -166,7 +166,7 @@ def test_menu_commands(make_napari_viewer) -> None:
         path = Path(napari_cellseg.__file__).parent / "napari.yaml"
         PluginManager.instance().register(PluginManifest.from_file(path))
     open_workbench(viewer)
-    for title in ("CellSeg segment", "CellSeg correct", "CellSeg evaluate"):
+    for title in DOCKS:
         assert any(title in name for name in viewer.window.dock_widgets)
 
 

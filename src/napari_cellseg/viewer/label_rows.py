@@ -73,7 +73,7 @@ class LabelRows:
         """
         frame = self.frame.copy()
         if "index" not in frame:
-            frame.insert(0, "index", np.arange(len(frame), dtype=np.int64))
+            frame = _numbered(frame)
         for column in TEXT_COLUMNS:
             if column not in frame:
                 frame[column] = np.full(len(frame), "", object)
@@ -128,6 +128,33 @@ class LabelRows:
         if labels:
             self._event.request()
         return RowChange(before, self.read(labels), (length, len(self.frame)), dtypes)
+
+    def put(self, table: pd.DataFrame, only: Iterable[int] | None = None) -> None:
+        """Write columns of numbers, truths or text in one go; labels without a row get one.
+
+        Parameters
+        ----------
+        table : DataFrame
+            The column ``index``, each label once, and the columns to write.
+        only : iterable of int, optional
+            The labels that the table speaks of: their cells become empty where it has no row for them, those
+            of all others stay. None: it speaks of all.
+        """
+        frame = self.frame if "index" in self.frame else _numbered(self.frame)
+        frame = self._grown(frame, np.union1d([0], table["index"].to_numpy(np.int64)))
+        rows = pd.Index(frame["index"])
+        spoken = None if only is None else rows.get_indexer(np.fromiter(only, np.int64))
+        columns = {
+            name: _filled(table[name], rows.get_indexer(table["index"]), frame.get(name), spoken, len(frame))
+            for name in table.columns.drop("index")
+        }
+        if frame is self.frame and set(columns) <= set(frame.columns):
+            for name, values in columns.items():
+                frame[name] = values
+        else:
+            others = frame[[name for name in frame.columns if name not in columns]]
+            self._assign(pd.concat([others, pd.DataFrame(columns, index=frame.index)], axis=1))
+        self._event.request()
 
     def restore(self, change: RowChange, *, undo: bool) -> None:
         """Put the rows of a step back to what they were before it, or make them what they were after it."""
@@ -199,6 +226,32 @@ class LabelRows:
     def _tell(self) -> None:
         self._layer.events.properties()
         self._layer.events.features()
+
+
+def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table whose row number is the label."""
+    numbers = pd.DataFrame({"index": np.arange(len(frame), dtype=np.int64)}, index=frame.index)
+    return pd.concat([numbers, frame], axis=1)
+
+
+def _filled(
+    values: "pd.Series[Any]",
+    places: NDArray[np.intp],
+    old: "pd.Series[Any] | None",
+    spoken: NDArray[np.intp] | None,
+    length: int,
+) -> NDArray[Any]:
+    """A column of that length with values at their places, and elsewhere nothing, or what was there."""
+    kind = values.dtype.kind if isinstance(values.dtype, np.dtype) else "O"
+    empty, dtype = {"b": (False, bool), "i": (np.nan, float), "u": (np.nan, float), "f": (np.nan, float)}.get(
+        kind, ("", object)
+    )
+    column = np.full(length, empty, dtype)
+    if spoken is not None and old is not None:
+        column[:] = old.fillna(empty).to_numpy(dtype)
+        column[spoken[spoken >= 0]] = empty
+    column[places] = values.to_numpy(dtype)
+    return column
 
 
 def _as_column(values: list[Any], dtype: Any) -> Any:

@@ -130,7 +130,7 @@ def _axes(layer: Image, data: Any, given: str | None) -> tuple[str, str]:
         if samples and "S" not in letters:
             letters += samples
         return resolve_axes(data.shape, data.dtype, letters), "you"
-    for source, letters in (("layer", _axes_of_labels(layer.axis_labels)), ("file", _axes_of_file(layer))):
+    for source, letters in (("layer", axes_of_labels(layer.axis_labels)), ("file", _axes_of_file(layer))):
         if letters is not None and _fits(letters + samples, data):
             return letters + samples, source
     if samples:
@@ -139,7 +139,7 @@ def _axes(layer: Image, data: Any, given: str | None) -> tuple[str, str]:
     return resolve_axes(data.shape, "float32"), "shape"
 
 
-def _axes_of_labels(labels: Sequence[str]) -> str | None:
+def axes_of_labels(labels: Sequence[str]) -> str | None:
     letters = [_LETTERS.get(label.strip().lower()) for label in labels]
     return None if None in letters else "".join(a for a in letters if a)
 

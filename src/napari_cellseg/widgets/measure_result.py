@@ -1,0 +1,106 @@
+"""What was measured, in the dock: a line, a feature in numbers, the table, the file."""
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_cellseg.viewer.measure_groups import describe_column
+from napari_cellseg.viewer.measure_words import card, result_line
+from napari_cellseg.viewer.measured_layer import MeasuredLayer
+from napari_cellseg.widgets.fields import NarrowCombo, Sentence, as_tooltip, explain
+
+CARDS = {
+    "n": ("N", "Cells that have a value."),
+    "mean": ("mean", "Mean of these cells."),
+    "sd": ("± sd", "Standard deviation of these cells (n − 1)."),
+    "median": ("median", "Half of the cells lie below."),
+    "low": ("min", "The smallest value."),
+    "high": ("max", "The largest value."),
+}
+COLUMNS = 3
+
+
+class MeasureResult(QWidget):
+    """Shows a measured layer. Signal `table_asked`: the features table is wanted."""
+
+    table_asked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._measured: MeasuredLayer | None = None
+        self.line = Sentence("Result")
+        self.feature = NarrowCombo()
+        explain(self.feature, "Feature", "The feature that the numbers below are of. Default: area.")
+        self.values: dict[str, QLabel] = {}
+        self.numbers = self._cards()
+        self.table_button = QPushButton("Features ta&ble")
+        explain(self.table_button, "Features table", "Open napari's table with a row per object.")
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.table_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.line, self.feature, self.numbers):
+            layout.addWidget(widget)
+        layout.addLayout(buttons)
+        self.feature.currentIndexChanged.connect(self._show_numbers)
+        self.table_button.clicked.connect(self.table_asked)
+        self.setVisible(False)
+
+    def show_measured(self, measured: MeasuredLayer | None) -> None:
+        """Show what was measured in a layer; None shows nothing."""
+        self._measured = measured
+        self.setVisible(measured is not None)
+        if measured is None:
+            return
+        line = result_line(measured.table, measured.units, measured.request)
+        self.line.say(f"{measured.layer.name}: {line}.")
+        fill_features(self.feature, measured)
+        self._show_numbers()
+
+    def _cards(self) -> QWidget:
+        box = QWidget()
+        grid = QGridLayout(box)
+        grid.setContentsMargins(0, 2, 0, 2)
+        grid.setHorizontalSpacing(6)
+        grid.setVerticalSpacing(2)
+        for place, (name, (title, tooltip)) in enumerate(CARDS.items()):
+            value, caption = QLabel(), QLabel(title)
+            font = value.font()
+            font.setBold(True)
+            value.setFont(font)
+            value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            for label in (value, caption):
+                explain(label, title, tooltip)
+            row, column = divmod(place, COLUMNS)
+            grid.addWidget(caption, 2 * row, column)
+            grid.addWidget(value, 2 * row + 1, column)
+            grid.setColumnStretch(column, 1)
+            self.values[name] = value
+        return box
+
+    def _show_numbers(self, index: int = 0) -> None:
+        measured, column = self._measured, self.feature.currentData()
+        if measured is None or column is None:
+            return
+        found = card(measured.table[column], measured.units.get(column, ""))
+        for name, label in self.values.items():
+            value = getattr(found, name)
+            label.setText(f"{value:,}" if name == "n" else value)
+        missing = f" {found.left_out:,} cells have no value." if found.left_out else ""
+        self.values["n"].setToolTip(as_tooltip(f"{CARDS['n'][1]}{missing}"))
+
+
+def fill_features(combo: NarrowCombo, measured: MeasuredLayer, default: str = "area") -> None:
+    """List the measured columns, each with its unit, and keep the one that was chosen."""
+    before = combo.currentData()
+    names = measured.features
+    entries = [(_title(name, measured.units.get(name, "")), name) for name in names]
+    if [combo.itemData(i) for i in range(combo.count())] == names:
+        return
+    combo.fill(entries, keep=before if before in names else default)
+    unit = measured.request.unit
+    for i, name in enumerate(names):
+        combo.setItemData(i, as_tooltip(describe_column(name, unit)), Qt.ItemDataRole.ToolTipRole)
+
+
+def _title(name: str, unit: str) -> str:
+    return f"{name} ({unit})" if unit else name
