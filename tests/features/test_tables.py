@@ -44,6 +44,7 @@ def cells() -> pd.DataFrame:
             "stage": pd.Categorical(["G2", "M", None, "M"], categories=["G1", "G2", "M"], ordered=True),
             "well": pd.Categorical([3, 1, 3, 2]),
             "note": ["", None, "NA", "nan"],
+            "doubtful": pd.Series([True, np.nan, None, False], dtype=object),
         }
     )
     table.attrs["units"] = {"area": "µm²", "signal": ""}
@@ -53,7 +54,8 @@ def cells() -> pd.DataFrame:
 
 
 def as_stored(table: pd.DataFrame) -> pd.DataFrame:
-    """Texts in pandas' own type, missing ones alike."""
+    """Texts and objects in pandas' own types, missing ones alike."""
+    table = table.astype({"doubtful": "boolean"})
     return table.assign(**{n: table[n].astype("str") for n in table if table[n].dtype == object})
 
 
@@ -73,7 +75,7 @@ def test_what_is_written_is_read(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", WAYS)
 def test_tables_without_rows_keep_their_columns(tmp_path: Path, name: str) -> None:
-    table = cells().iloc[:0]
+    table = cells().astype({"doubtful": "boolean"}).iloc[:0]
     write_table(table, tmp_path / name, **WAYS[name])
     found = read_table(tmp_path / name)
     pd.testing.assert_frame_equal(found, as_stored(table))

@@ -1,6 +1,5 @@
 """Tables as text that other programs read and that comes back as it was: types, missing values, decimals."""
 
-import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,15 +72,37 @@ def column_type(column: pd.Series) -> ColumnType:
     )
 
 
-def as_text(column: pd.Series, kind: ColumnType, decimal: Decimal) -> pd.Series:
-    """A column as it is written: numbers exactly, with the decimal; missing texts by their token."""
+def column_texts(column: pd.Series, kind: ColumnType, dialect: Dialect) -> list[str]:
+    """A column as it is written: numbers exactly, with the decimal; missing ones empty or by their token.
+
+    Parameters
+    ----------
+    column : Series
+        Its values.
+    kind : ColumnType
+        From `column_type`.
+    dialect : Dialect
+        How it is written.
+    """
+    import pyarrow as pa
+
     if kind["dtype"] == "category":
-        column, kind = column.astype(object), kind["of"] | _token(kind)
-    if kind["dtype"] == "text":
-        return column.astype(object).where(column.notna(), kind.get("missing", ""))
-    if decimal == "," and "float" in kind["dtype"].lower():
-        return column.astype(object).map(lambda v: str(v).replace(".", ","), na_action="ignore")
-    return column
+        column, kind = column.astype(object), kind["of"] | {"missing": kind.get("missing", "")}
+    missing: str = kind.get("missing", "")
+    if kind["dtype"] in ("text", "bool", "boolean"):
+        written = {value: quoted(str(value), dialect.separator) for value in column.dropna().unique()}
+        return [written.get(value, missing) for value in column.astype(object)]
+    numbers = pa.array(column, from_pandas=True).cast(pa.string()).fill_null(missing).to_pylist()
+    if dialect.decimal == "." or "float" not in kind["dtype"].lower():
+        return list(numbers)
+    return [number.replace(".", dialect.decimal) for number in numbers]
+
+
+def quoted(text: str, separator: str) -> str:
+    """A text as a field of CSV (RFC 4180): in quotes where it holds a separator, a quote or a line end."""
+    if any(character in text for character in (separator, '"', "\r", "\n")):
+        return '"' + text.replace('"', '""') + '"'
+    return text
 
 
 def write_text(table: pd.DataFrame, path: Path, types: Mapping[str, ColumnType], dialect: Dialect) -> None:
@@ -98,17 +119,11 @@ def write_text(table: pd.DataFrame, path: Path, types: Mapping[str, ColumnType],
     dialect : Dialect
         How it is written.
     """
-    columns = {name: as_text(table[name], types[name], dialect.decimal) for name in table.columns}
-    texts = (c for c in columns.values() if not pd.api.types.is_numeric_dtype(c))
-    returns = any("\r" in name for name in columns) or any("\r" in str(v) for c in texts for v in c.unique())
-    pd.DataFrame(columns, index=table.index).to_csv(
-        path,
-        sep=dialect.separator,
-        encoding=dialect.encoding,
-        index=False,
-        lineterminator="\r\n" if dialect.encoding == "utf-8-sig" else "\n",
-        quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL,
-    )
+    end = "\r\n" if dialect.encoding == "utf-8-sig" else "\n"
+    columns = [column_texts(table[name], types[name], dialect) for name in table.columns]
+    with path.open("w", encoding=dialect.encoding, newline="") as file:
+        file.write(dialect.separator.join(quoted(name, dialect.separator) for name in table.columns) + end)
+        file.writelines(dialect.separator.join(row) + end for row in zip(*columns, strict=True))
 
 
 def read_text(path: Path, types: Mapping[str, ColumnType], dialect: Dialect) -> pd.DataFrame:
@@ -119,60 +134,23 @@ def read_text(path: Path, types: Mapping[str, ColumnType], dialect: Dialect) -> 
     path : Path
         The file.
     types : mapping of str to ColumnType
-        Types of the columns that are known; the types of others are guessed.
+        Types of the columns that are known; others are numbers if all of their values are, else text.
     dialect : Dialect
         How it was written.
-    """
-    if not types:
-        return pd.read_csv(path, sep=dialect.separator, decimal=dialect.decimal, encoding="utf-8-sig")
-    texts = pd.read_csv(
-        path,
-        sep=dialect.separator,
-        encoding="utf-8-sig",
-        dtype=str,
-        keep_default_na=False,
-        skip_blank_lines=False,
-    )
-    return pd.DataFrame({name: restored(texts[name], types.get(name), dialect.decimal) for name in texts})
-
-
-def restored(texts: pd.Series, kind: ColumnType | None, decimal: Decimal) -> pd.Series:
-    """A column of its type from its texts.
-
-    Parameters
-    ----------
-    texts : Series of str
-        As they stand in the file.
-    kind : ColumnType or None
-        Its type; None: numbers if all can be read as such, else text.
-    decimal : {".", ","}
-        What stands before decimals.
 
     Raises
     ------
     ValueError
-        If a text is no value of that type.
+        If a value is not of its column's type.
     """
-    if kind is None:
-        numbers = pd.to_numeric(texts.str.replace(decimal, ".").where(texts != ""), errors="coerce")
-        return texts if (numbers.isna() & (texts != "")).any() else numbers
-    if kind["dtype"] == "category":
-        values = restored(texts, kind["of"] | _token(kind), decimal)
-        return pd.Series(_categorical(values, kind), name=texts.name)
-    present = texts.where(texts != kind.get("missing", ""), None)
-    if kind["dtype"] == "text":
-        return present.astype(object).where(present.notna(), np.nan).astype(TEXT)
-    name = kind["dtype"]
-    if name.lower() in ("bool", "boolean"):
-        read = present.map({"True": True, "False": False}).astype("boolean")
-        if (read.isna() & present.notna()).any():
-            raise ValueError(f"column {texts.name!r} has a value that is neither True nor False")
-        return read.astype(name)
-    if decimal != ".":
-        present = present.str.replace(decimal, ".")
-    if "int" in name.lower():
-        return present.map(int, na_action="ignore").astype(object).astype(name)
-    return present.astype(object).where(present.notna(), np.nan).astype("float64").astype(name)
+    how = {"sep": dialect.separator, "decimal": dialect.decimal, "encoding": "utf-8-sig"}
+    header = list(pd.read_csv(path, nrows=0, **how).columns)
+    known = {name: types[name] for name in header if name in types}
+    columns = _read_known(path, known, dialect) if known else {}
+    if len(known) < len(header):
+        others = pd.read_csv(path, usecols=lambda name: name not in known, skip_blank_lines=not known, **how)
+        columns |= {name: others[name] for name in others}
+    return pd.DataFrame({name: columns[name] for name in header})
 
 
 def typed(values: pd.Series, kind: ColumnType) -> pd.Series:
@@ -192,6 +170,46 @@ def guessed_dialect(path: Path) -> Dialect:
     return Dialect(separator, decimal, "utf-8-sig")
 
 
+def _read_known(path: Path, types: Mapping[str, ColumnType], dialect: Dialect) -> dict[str, pd.Series]:
+    from pyarrow import csv
+
+    parsed = csv.read_csv(
+        path,
+        parse_options=csv.ParseOptions(
+            delimiter=dialect.separator, newlines_in_values=True, ignore_empty_lines=False
+        ),
+        convert_options=csv.ConvertOptions(
+            include_columns=list(types),
+            column_types={name: _arrow_type(kind) for name, kind in types.items()},
+            null_values=[""],
+            true_values=["True"],
+            false_values=["False"],
+            decimal_point=dialect.decimal,
+        ),
+    )
+    return {name: _restored(parsed[name], kind) for name, kind in types.items()}
+
+
+def _arrow_type(kind: ColumnType) -> Any:
+    """What a column is read as; texts and what is missing among them are told apart afterwards."""
+    import pyarrow as pa
+
+    name = kind["of"]["dtype"] if kind["dtype"] == "category" else kind["dtype"]
+    if name == "text":
+        return pa.string()
+    return pa.bool_() if name in ("bool", "boolean") else pa.from_numpy_dtype(np.dtype(name.lower()))
+
+
+def _restored(column: Any, kind: ColumnType) -> pd.Series:
+    if kind["dtype"] in ("text", "category") and str(column.type) == "string":
+        texts = column.to_pandas()
+        texts = texts.where(texts != kind.get("missing", ""), np.nan)
+        return typed(texts, kind)
+    if kind["dtype"][0].isupper() or kind["dtype"] == "boolean":
+        return pd.Series(pd.array(column.to_pylist(), dtype=kind["dtype"]))
+    return typed(column.to_pandas(), kind)
+
+
 def _categorical(values: pd.Series, kind: ColumnType) -> pd.Categorical:
     categories = typed(pd.Series(kind["categories"], dtype=object), kind["of"])
     return pd.Categorical(values, categories=categories, ordered=kind["ordered"])
@@ -202,7 +220,3 @@ def _missing_of(present: pd.Series) -> ColumnType:
     texts = set(present.astype(object))
     token = next(t for t in chain(MISSING, (f"<missing {k}>" for k in count())) if t not in texts)
     return {"missing": token} if token else {}
-
-
-def _token(kind: ColumnType) -> ColumnType:
-    return {"missing": kind["missing"]} if "missing" in kind else {}
