@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from napari_cellseg.errors import OptionError
-from napari_cellseg.features import background, classes, feret, intensity, neighbours, shape, size
+from napari_cellseg.features import background, classes, feret, intensity, neighbours, shape, size, texture
 from napari_cellseg.features.feature import Feature, Group
 
 GROUPS: tuple[Group, ...] = (
@@ -12,6 +12,7 @@ GROUPS: tuple[Group, ...] = (
     Group("feret", feret.FEATURES, feret.feret),
     Group("intensity", intensity.FEATURES, intensity.intensity, needs="image"),
     Group("background", background.FEATURES, background.background, needs="image"),
+    Group("texture", texture.FEATURES, texture.texture, needs="image"),
     Group("neighbours", neighbours.FEATURES, neighbours.neighbours, alone=False),
     Group("classes", classes.FEATURES, classes.classes, needs="classes", alone=False),
 )
