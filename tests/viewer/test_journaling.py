@@ -20,7 +20,8 @@ from napari_cellseg.viewer.reviewing import doubting
 from .test_editing import grid
 
 WORK = """
-import os, signal, sys
+import os, shutil, signal, sys
+from pathlib import Path
 import numpy as np
 from napari.components import ViewerModel
 from napari_cellseg.events import drain
@@ -50,9 +51,14 @@ do.editor.apply_whole(drain(do.whole_edit("renumber", 0)))
 do.editor.undo()
 do.editor.apply_whole(drain(do.whole_edit("remove_small", 20)))
 review.skip()
+if sys.argv[3] == "folder vanishes":
+    shutil.rmtree(Path(os.environ["NAPARI_CELLSEG_HOME"]))
+    do.fill_holes([5])
+    layer.paint((3, 3), 31)
+    review.back()
 np.save(out + ".npy", layer.data)
 layer.features.to_pickle(out + ".pkl")
-open(out + ".txt", "w").write(f"{review.queue.current} {review.queue.progress}")
+open(out + ".txt", "w").write(f"{review.queue.current} {review.queue.progress} {do.editor.undo_names}")
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -74,10 +80,13 @@ def resumed_labels(found: FoundJournal) -> np.ndarray:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill so hard")
 @pytest.mark.parametrize("with_layer", [False, True])
-def test_a_killed_process_loses_nothing(tmp_path: Path, with_layer: bool) -> None:
+@pytest.mark.parametrize("accident", ["none", "folder vanishes"])
+def test_a_process_killed_in_a_review_loses_nothing(tmp_path: Path, with_layer: bool, accident: str) -> None:
     np.save(tmp_path / "labels.npy", grid())
     out = str(tmp_path / "after")
-    child = subprocess.run([sys.executable, "-c", WORK, str(tmp_path / "labels.npy"), out], check=False)
+    child = subprocess.run(
+        [sys.executable, "-c", WORK, str(tmp_path / "labels.npy"), out, accident], check=False
+    )
     assert child.returncode == -signal.SIGKILL
     viewer, image = opened()
     if with_layer:
@@ -94,8 +103,17 @@ def test_a_killed_process_loses_nothing(tmp_path: Path, with_layer: bool) -> Non
     for column in ("index", "class", "status", "origin"):
         assert shown[column].astype(str).tolist() == expected[column].astype(str).tolist()
     review = session.begin_review(shown.assign(reason=""), restored.review)
-    assert f"{review.queue.current} {review.queue.progress}" == Path(out + ".txt").read_text()
+    names = session.correction.editor.undo_names
+    assert f"{review.queue.current} {review.queue.progress} {names}" == Path(out + ".txt").read_text()
     assert not journals_of(image)
+    for _ in names:
+        session.correction.editor.undo()
+    np.testing.assert_array_equal(layer.data, grid())
+    assert set(layer.features["status"].iloc[1:10]) == {"predicted"}
+    assert set(layer.features["class"]) == {""}
+    for _ in names:
+        session.correction.editor.redo()
+    np.testing.assert_array_equal(layer.data, np.load(out + ".npy"))
     session.correction.delete([5])
     session.close()
     (found,) = journals_of(image)
