@@ -163,3 +163,21 @@ def test_the_changes_of_a_review_add_up_to_its_state(steps: list[str | tuple[int
     assert again.progress == queue.progress
     assert again.is_done == queue.is_done
     assert again.next() == queue.next()
+
+
+def test_renumbered_objects_keep_their_place(queue: ReviewQueue) -> None:
+    queue.next()
+    queue.skip()
+    queue.accept()
+    queue.update(rows([1], ""))
+    order, waiting, current = queue.order, queue.waiting, queue.current
+    mapping = {2: 1, 3: 2, 4: 3, 5: 4}
+    queue.rename(mapping)
+    queue.update(rows([5], ""))
+    assert queue.order == tuple(mapping[i] for i in order)
+    assert queue.waiting == [mapping[i] for i in waiting]
+    assert queue.current == mapping[current]
+    assert queue.status(3) == "accepted"
+    assert queue.previous() == 1
+    queue.rename({new: old for old, new in mapping.items()})
+    assert queue.order == order

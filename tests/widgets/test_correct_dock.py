@@ -430,6 +430,38 @@ def test_edits_of_the_whole_image(qtbot, hands: Hands, dock: CorrectDock) -> Non
     assert status(hands, 9) == "predicted"
 
 
+def test_renumbering_in_the_middle_of_a_review(qtbot, hands: Hands, dock: CorrectDock) -> None:
+    panel = dock.panel
+    hands.press("Q")
+    hands.click(8, 8)
+    hands.press("D")
+    qtbot.mouseClick(panel.checks.check, LEFT)
+    qtbot.waitUntil(lambda: panel.checks.list.count() > 0 and not panel.job.running, timeout=TIMEOUT)
+    qtbot.mouseClick(panel.review.start, LEFT)
+    qtbot.waitUntil(lambda: panel.session.review is not None, timeout=TIMEOUT)
+    queue = panel.session.review.queue
+    order, current = queue.order, queue.current
+    assert hands.viewer.layers["cells"].selected_label == current
+    qtbot.mouseClick(panel.checks.whole["renumber"], LEFT)
+    qtbot.waitUntil(lambda: "Renumber" in panel.undo_button.text() or not panel.job.running, timeout=TIMEOUT)
+    assert queue.order == tuple(i - 1 for i in order)
+    assert queue.current == hands.viewer.layers["cells"].selected_label == current - 1
+    assert not panel.checks.findings
+    assert "check again" in panel.checks.sentence.text()
+    hands.undo()
+    assert queue.order == order
+    assert hands.viewer.layers["cells"].selected_label == current
+
+
+def test_findings_belong_to_their_layer(qtbot, hands: Hands, dock: CorrectDock) -> None:
+    panel = dock.panel
+    qtbot.mouseClick(panel.checks.check, LEFT)
+    qtbot.waitUntil(lambda: panel.checks.list.count() > 0 and not panel.job.running, timeout=TIMEOUT)
+    other = hands.viewer.add_labels(field(), name="other")
+    qtbot.waitUntil(lambda: panel.session is not None and panel.session.layer is other, timeout=TIMEOUT)
+    assert not panel.checks.findings
+
+
 def test_stacks_plane_by_plane_or_whole(qtbot, hands: Hands, dock: CorrectDock) -> None:
     viewer = hands.viewer
     layer = viewer.add_labels(np.stack([field()] * 3), name="stack")

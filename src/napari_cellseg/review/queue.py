@@ -140,6 +140,23 @@ class ReviewQueue:
         if self.current in gone and self.next() is None:
             self.current = None
 
+    def rename(self, labels: Mapping[int, int]) -> None:
+        """Follow objects that have other labels now, whatever those stood for before.
+
+        Parameters
+        ----------
+        labels : mapping of int to int
+            Old label → new label; the others stay.
+        """
+        gone = set(labels.values()).difference(labels)
+        self._status = {labels.get(i, i): status for i, status in self._status.items() if i not in gone}
+        self._class = {labels.get(i, i): name for i, name in self._class.items() if i not in gone}
+        self._set_order([labels.get(i, i) for i in self._order if i not in gone])
+        self._skipped = {labels.get(i, i) for i in self._skipped if i not in gone}
+        self._visited = deque((labels.get(i, i) for i in self._visited if i not in gone), WAY_BACK)
+        if self.current is not None:
+            self.current = labels.get(self.current, self.current)
+
     def go_to(self, label: int) -> bool:
         """Make an object the current one, because the person chose it; False where there is none such."""
         if label not in self._status:

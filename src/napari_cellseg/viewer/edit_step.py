@@ -30,3 +30,12 @@ class EditStep:
 Watcher = Callable[[EditStep | None, str], None]
 """Told of each step and of what happened to it: ``"done"``, ``"undone"`` or ``"redone"``; None and
 ``"replaced"`` where the labels are others."""
+
+
+def renamed_labels(step: EditStep | None, what: str) -> dict[int, int]:
+    """Old and new label of the objects that only got another number by a step, or by its undoing."""
+    if step is None or not isinstance(step.edit, WholeEdit):
+        return {}
+    parents = (step.edit.inverted() if what == "undone" else step.edit).parents
+    moved = {origins[0]: label for label, origins in parents.items() if len(origins) == 1}
+    return moved if len(moved) == len(parents) else {}

@@ -12,7 +12,7 @@ from napari_cellseg.review.seams import on_seams
 from napari_cellseg.review.shapes import measuring_shapes
 from napari_cellseg.review.status import Status, is_present
 from napari_cellseg.viewer.correcting import Correction
-from napari_cellseg.viewer.edit_step import EditStep
+from napari_cellseg.viewer.edit_step import EditStep, renamed_labels
 from napari_cellseg.viewer.jumping import jump_to_object, objects_in_view
 from napari_cellseg.viewer.label_layer import METADATA_KEY
 
@@ -118,6 +118,9 @@ class Review:
 
     def _on_step(self, step: EditStep | None, what: str) -> None:
         rows = self.correction.editor.rows
+        if renamed := renamed_labels(step, what):
+            self.queue.rename(renamed)
+            self._reasons = {renamed.get(label, label): why for label, why in self._reasons.items()}
         if step is None:
             self.queue.update(rows.frame)
         else:

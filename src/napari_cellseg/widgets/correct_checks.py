@@ -56,8 +56,7 @@ class ChecksBox(QWidget):
         layout.addLayout(row)
         layout.addWidget(QLabel("Whole image"))
         layout.addLayout(self._whole_buttons())
-        self.show_findings([])
-        self.sentence.say("")
+        self.forget("")
 
     def _whole_buttons(self) -> QGridLayout:
         grid = QGridLayout()
@@ -69,7 +68,9 @@ class ChecksBox(QWidget):
             ("smooth_all", "Smooth all", "Smooth the borders of all objects."),
             ("renumber", "Renumber", "Number the objects from 1 on, without gaps."),
         )):  # fmt: skip
-            button = small_button(title, f"{words} One step to undo; ends the layer's confidence slider.")
+            button = small_button(
+                title, f"{words} One step to undo, until which the confidence slider rests."
+            )
             button.clicked.connect(partial(self.whole_asked.emit, action))
             place = number + (number > 0)
             grid.addWidget(button, place // 2, place % 2)
@@ -98,6 +99,12 @@ class ChecksBox(QWidget):
             self.list.addItem(item)
         more = f"; the first {MOST_SHOWN} are listed" if len(findings) > MOST_SHOWN else ""
         self.sentence.say(f"{len(findings):,} found{more}." if findings else "Nothing was found.")
+        self._enable()
+
+    def forget(self, words: str) -> None:
+        """List nothing, and say why."""
+        self.list.clear()
+        self.sentence.say(words)
         self._enable()
 
     def drop(self, findings: list[Finding]) -> None:

@@ -12,21 +12,19 @@ from napari.layers import Image, Labels, Layer
 from qtpy.QtWidgets import QHBoxLayout, QTabWidget, QVBoxLayout, QWidget
 
 from napari_cellseg.errors import CellSegError, LabelsError
-from napari_cellseg.labels.whole_edit import WholeEdit
-from napari_cellseg.review.quality import Finding, checking
 from napari_cellseg.review.resuming import FoundJournal
 from napari_cellseg.viewer.coalesced import Coalesced
 from napari_cellseg.viewer.correct_session import CorrectSession
 from napari_cellseg.viewer.correct_tools import Tool
-from napari_cellseg.viewer.fixing import fix_findings
-from napari_cellseg.viewer.jumping import jump_to_object
+from napari_cellseg.viewer.edit_step import EditStep
 from napari_cellseg.viewer.label_layer import replace_labels
 from napari_cellseg.viewer.resuming import Resumed, resume
-from napari_cellseg.viewer.reviewing import Review, doubting
+from napari_cellseg.viewer.reviewing import Review
 from napari_cellseg.viewer.saving import suggested_path
 from napari_cellseg.widgets.connections import Connections
 from napari_cellseg.widgets.correct_buttons import ShapeButtons, ToolButtons, small_button
 from napari_cellseg.widgets.correct_checks import ChecksBox
+from napari_cellseg.widgets.correct_jobs import CorrectJobs
 from napari_cellseg.widgets.correct_keys import ALL_KEYS, HELP_KEY, show_help
 from napari_cellseg.widgets.correct_review import ReviewBox
 from napari_cellseg.widgets.correct_saving import SaveBox
@@ -58,6 +56,7 @@ class CorrectPanel(QWidget):
         self.tools, self.shapes = ToolButtons(), ShapeButtons()
         self.review, self.checks = ReviewBox(), ChecksBox()
         self.job, self.error = JobPanel(step="thousand objects"), ErrorBox()
+        self.jobs = CorrectJobs(self.job, self.checks, self)
         self.saving = SaveBox()
         self.about, self.object = Sentence("What is corrected"), Sentence("Selected object")
         self.notes = Sentence("Notes")
@@ -118,16 +117,15 @@ class CorrectPanel(QWidget):
         self.shapes.pixels.valueChanged.connect(self._on_extent)
         self.shapes.all_planes.toggled.connect(self._on_extent)
         self.tabs.currentChanged.connect(self._show)
-        self.review.started.connect(self._on_start_review)
+        self.review.started.connect(self.jobs.order_review)
         self.review.pressed.connect(self.act)
         self.review.coloured.connect(self._on_colour)
-        self.checks.asked.connect(self._on_check)
-        self.checks.chosen.connect(self._on_finding)
-        self.checks.fix_asked.connect(self._on_fix)
         self.saving.asked.connect(self._on_save)
-        self.checks.whole_asked.connect(self._on_whole)
         self.job.failed.connect(self.error.show_error)
-        self.job.succeeded.connect(self._on_success)
+        self.job.succeeded.connect(self._show)
+        self.jobs.said.connect(self._say)
+        self.jobs.failed.connect(self._fail)
+        self.jobs.ordered.connect(self._on_ordered)
         self._connections.connect(self._viewer.layers.events.removed, self._on_removed)
 
     def _follow_layer(self) -> None:
@@ -147,6 +145,7 @@ class CorrectPanel(QWidget):
                 self._session = self._session_of(layer)
             except LabelsError as error:
                 problem, lazy = str(error), True
+        self.jobs.follow(self._session)
         self._on_extent()
         self.copy_button.setVisible(lazy)
         for widget in (self.tabs, self.help_button, self.saving):
@@ -179,7 +178,7 @@ class CorrectPanel(QWidget):
         session.say, session.fail = self._say, self._fail
         self._say(session.note)
         session.tools.on_change.append(self._show)
-        session.correction.editor.watchers.append(lambda step, what: self._show())
+        session.correction.editor.watchers.append(partial(self._on_step, session))
         for key in ALL_KEYS:
             layer.bind_key(key.key, self._bound(key.action), overwrite=True)
         self._sessions[layer] = session
@@ -211,6 +210,10 @@ class CorrectPanel(QWidget):
             self.act(action)
 
         return press
+
+    def _on_step(self, session: CorrectSession, step: EditStep | None, what: str) -> None:
+        self.jobs.note_step(session, step, what)
+        self._show()
 
     def _on_layer_event(self, event: Any = None) -> None:
         self._attach.defer()
@@ -266,7 +269,7 @@ class CorrectPanel(QWidget):
             getattr(correction.editor, action)()
         elif action in REVIEW_ACTIONS:
             if review is None:
-                self._on_start_review()
+                self.jobs.order_review()
             else:
                 getattr(review, action)()
         elif action == "delete" and review is not None and self.tabs.currentWidget() is self.review:
@@ -290,67 +293,18 @@ class CorrectPanel(QWidget):
             self._session.correction.pixels = self.shapes.pixels.value()
             self._session.correction.all_planes = self.shapes.all_planes.isChecked()
 
-    def _on_start_review(self) -> None:
-        if self._session is not None and not self.job.running:
-            self.job.start(doubting(self._session.correction))
-
     def _on_colour(self, shown: bool) -> None:
         if self._session is not None:
             self._session.colours.show(shown)
 
-    def _on_check(self) -> None:
-        if self._session is not None and not self.job.running:
-            index = self._session.correction.editor.ready()
-            self.job.start(checking(index.array, index))
-
-    def _on_success(self, result: Any) -> None:
-        session = self._session
-        if isinstance(result, WholeEdit):
-            self._apply_whole(result)
-        elif isinstance(result, list):
-            self.checks.show_findings(result)
-        elif session is not None:
-            review = session.begin_review(result)
-            review.on_change.append(self._show)
+    def _on_ordered(self, session_and_rows: tuple[CorrectSession, Any]) -> None:
+        session, rows = session_and_rows
+        review = session.begin_review(rows)
+        review.on_change.append(self._show)
+        if session is self._session:
             self.tabs.setCurrentWidget(self.review)
             review.next()
         self._show()
-
-    def _on_whole(self, action: str) -> None:
-        session = self._session
-        if session is not None and not self.job.running:
-            try:
-                self.job.start(session.correction.whole_edit(action, self.checks.area.value()))
-            except CellSegError as error:
-                self._fail(error)
-
-    def _apply_whole(self, edit: WholeEdit) -> None:
-        if self._session is None:
-            return
-        try:
-            changed = self._session.correction.editor.apply_whole(edit)
-        except CellSegError as error:
-            self._fail(error)
-            return
-        gone = len(edit.removed) - len(edit.added)
-        words = f"{edit.name[:1].upper()}{edit.name[1:]}: {gone:,} objects fewer." if gone > 0 else "Done."
-        self._say(words if changed else "Nothing changed.")
-
-    def _on_finding(self, finding: Finding) -> None:
-        session = self._session
-        if session is not None and finding.objects[0] in session.correction.editor.index:
-            session.correction.select(finding.objects[0])
-            index = session.correction.editor.index
-            jump_to_object(self._viewer, session.layer, index, finding.objects[0])
-
-    def _on_fix(self, findings: list[Finding]) -> None:
-        if self._session is None:
-            return
-        try:
-            self._say(fix_findings(self._session.correction, findings))
-        except CellSegError as error:
-            self._fail(error)
-        self.checks.drop(findings)
 
     def _say(self, words: str) -> None:
         self.error.clear()
@@ -383,7 +337,8 @@ class CorrectPanel(QWidget):
         journaling, suggested = session.journaling, suggested_path(session.layer, self.image.layer)
         self.saving.show_state(journaling.sentence, journaling.saved, suggested)
         count = len(session.correction.editor.index)
-        self.about.say(f"{count:,} {'object' if count == 1 else 'objects'} in '{session.layer.name}'.")
+        words = f"{count:,} {'object' if count == 1 else 'objects'} in '{session.layer.name}'."
+        self.about.say(f"{words} {session.correction.editor.slider_rest.words}".strip())
 
     def _end(self, session: CorrectSession) -> None:
         for key in ALL_KEYS:
