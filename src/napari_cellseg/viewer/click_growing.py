@@ -85,6 +85,7 @@ class ClickGrowing:
     def __init__(self, viewer: ViewerModel, layer: Labels) -> None:
         self.choice, self._problem = load_grow_from()
         self._viewer, self._layer = viewer, layer
+        self._own: tuple[Any, str | None] = (None, None)
         self._source: _Source | None = None
         self._image: tuple[Any, LayerImage] | None = None
         self._pending: tuple[MapGrower, int, Future[None]] | None = None
@@ -94,7 +95,7 @@ class ClickGrowing:
     def model(self) -> str | None:
         """Name or file of the model that clicks use; None for the intensity."""
         if self.choice == OWN:
-            return own_model(self._layer)
+            return self._own_model()
         return None if self.choice == INTENSITY else self.choice
 
     def prepare(self, image_layer: Image | None, diameter: float | None) -> str:
@@ -125,7 +126,7 @@ class ClickGrowing:
 
     def choices(self) -> list[tuple[str, str]]:
         """What objects may grow from, each with a title."""
-        own = own_model(self._layer)
+        own = self._own_model()
         known = {entry.card.name: entry.card.name for entry in quick_models()}
         found = {OWN: f"Automatic: {Path(own).stem if own else 'intensity'}", **known, INTENSITY: "Intensity"}
         if self.choice not in found:
@@ -193,6 +194,13 @@ class ClickGrowing:
         """Let go of the image and of the thread."""
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._source = self._image = self._pending = None
+
+    def _own_model(self) -> str | None:
+        """The model that found the labels, looked for once: that reads the cards of all models."""
+        record = self._layer.metadata.get(METADATA_KEY, {}).get("model")
+        if record is not self._own[0]:
+            self._own = (record, quick_model_of(record))
+        return self._own[1]
 
     # -- maps -----------------------------------------------------------------------------------------------
 
@@ -295,9 +303,9 @@ class ClickGrowing:
         return taken
 
 
-def own_model(layer: Labels) -> str | None:
-    """Name or file of the model that found labels; None where it is gone, or cannot answer clicks."""
-    argument = layer.metadata.get(METADATA_KEY, {}).get("model", {}).get("argument")
+def quick_model_of(record: Mapping[str, Any] | None) -> str | None:
+    """Name or file of the model that a provenance names; None where it is gone, or cannot answer clicks."""
+    argument = (record or {}).get("argument")
     if argument is None:
         return None
     try:
