@@ -37,8 +37,8 @@ def _push(chain: Any, count: int, y: int, x: int, sign: int) -> int:
             return count
         count -= 1
     while count > 1:
-        ay, ax = chain[count - 2]
-        by, bx = chain[count - 1]
+        ay, ax = chain[count - 2, 0], chain[count - 2, 1]
+        by, bx = chain[count - 1, 0], chain[count - 1, 1]
         if sign * ((bx - ax) * (y - ay) - (x - ax) * (by - ay)) < 0:
             break
         count -= 1
@@ -76,11 +76,11 @@ def fill_hull(chains: Any, left: int, right: int, ends: Any) -> int:
             at += 1
         while chains[1, to + 1, 0] < 2 * y:
             to += 1
-        ay, ax = chains[0, at]
-        by, bx = chains[0, at + 1]
+        ay, ax = chains[0, at, 0], chains[0, at, 1]
+        by, bx = chains[0, at + 1, 0], chains[0, at + 1, 1]
         first = -((ax * (ay - by) - (bx - ax) * (2 * y - ay)) // (2 * (by - ay)))
-        ay, ax = chains[1, to]
-        by, bx = chains[1, to + 1]
+        ay, ax = chains[1, to, 0], chains[1, to, 1]
+        by, bx = chains[1, to + 1, 0], chains[1, to + 1, 1]
         last = (ax * (by - ay) + (bx - ax) * (2 * y - ay)) // (2 * (by - ay))
         if first <= last:
             ends[y, 0], ends[y, 1] = first, last
@@ -104,7 +104,7 @@ def corners_of(chains: Any, left: int, right: int, sy: float, sx: float, corners
         corners[count, 0], corners[count, 1] = chains[0, i, 0] * sy / 2, chains[0, i, 1] * sx / 2
         count += 1
     for i in range(right - 1, -1, -1):
-        y, x = chains[1, i]
+        y, x = chains[1, i, 0], chains[1, i, 1]
         if not ((i == right - 1 and x == chains[0, left - 1, 1]) or (i == 0 and x == chains[0, 0, 1])):
             corners[count, 0], corners[count, 1] = y * sy / 2, x * sx / 2
             count += 1

@@ -143,14 +143,13 @@ def _caliper_width(corners: Any) -> tuple[float, float]:
 
 
 @njit(cache=True, nogil=True)
-def _gaps_upwards(mask: Any) -> Any:
+def _gaps_of(mask: Any) -> Any:
     """Rows from each pixel to the nearest one outside, up or down its column; 0 outside."""
     height, width = mask.shape
-    gaps = np.zeros((height, width), np.int64)
+    gaps = np.zeros((height, width), np.int32)
     for y in range(1, height):
         for x in range(width):
-            if mask[y, x]:
-                gaps[y, x] = gaps[y - 1, x] + 1
+            gaps[y, x] = (gaps[y - 1, x] + 1) * mask[y, x]
     for y in range(height - 2, -1, -1):
         for x in range(width):
             gaps[y, x] = min(gaps[y, x], gaps[y + 1, x] + 1)
@@ -159,13 +158,17 @@ def _gaps_upwards(mask: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def _inscribed_radius(mask: Any, sy: float, sx: float) -> float:
-    """Largest distance of a pixel's centre from the squares of pixels outside."""
+    """Largest distance of a pixel's centre from the squares of pixels outside; the middle rows first."""
     height, width = mask.shape
-    gaps = _gaps_upwards(mask)
+    gaps = _gaps_of(mask)
     best = 0.0
-    for y in range(1, height - 1):
+    least = 1
+    for i in range(height):
+        y = height // 2 + ((i + 1) // 2 if i % 2 else -(i // 2))
+        if not 0 < y < height - 1:
+            continue
         for x in range(1, width - 1):
-            if gaps[y, x] == 0:
+            if gaps[y, x] < least:
                 continue
             nearest = ((gaps[y, x] - 0.5) * sy) ** 2
             k = 1
@@ -174,7 +177,9 @@ def _inscribed_radius(mask: Any, sy: float, sx: float) -> float:
                 beside = ((k - 0.5) * sx) ** 2
                 nearest = min(nearest, beside + (max(gap - 0.5, 0.0) * sy) ** 2)
                 k += 1
-            best = max(best, nearest)
+            if nearest > best:
+                best = nearest
+                least = max(1, int(sqrt(best) / sy + 0.5))
     return sqrt(best)
 
 

@@ -37,37 +37,34 @@ def masks_of(objects: Objects) -> Masks:
     starts = np.concatenate([[0], stops[:-1]]).astype(np.int64) if len(objects) else stops
     pixels = np.zeros(int(stops[-1]) if len(objects) else 0, np.uint8)
     fill = _fill_planes if ndim == 2 else _fill_volumes
-    fill(objects.labels, objects.ids, objects.boxes, pixels, starts)
+    fill(objects.labels, objects.ids.astype(objects.labels.dtype), objects.boxes, pixels, starts)
     return Masks(pixels, starts, shapes)
+
+
+@njit(cache=True, nogil=True)
+def _fill_row(row: Any, label: Any, pixels: Any) -> None:
+    for x in range(len(row)):
+        pixels[x] = row[x] == label
 
 
 @njit(cache=True, nogil=True)
 def _fill_planes(labels: Any, ids: Any, boxes: Any, pixels: Any, starts: Any) -> None:
     for i in range(len(ids)):
-        label = ids[i]
         y0, x0, y1, x1 = boxes[i]
-        at = starts[i] + x1 - x0 + 2
+        width = x1 - x0
+        at = starts[i] + width + 3
         for y in range(y0, y1):
-            at += 1
-            for x in range(x0, x1):
-                pixels[at] = labels[y, x] == label
-                at += 1
-            at += 1
+            _fill_row(labels[y, x0:x1], ids[i], pixels[at : at + width])
+            at += width + 2
 
 
 @njit(cache=True, nogil=True)
 def _fill_volumes(labels: Any, ids: Any, boxes: Any, pixels: Any, starts: Any) -> None:
     for i in range(len(ids)):
-        label = ids[i]
         z0, y0, x0, z1, y1, x1 = boxes[i]
-        row = x1 - x0 + 2
-        at = starts[i] + row * (y1 - y0 + 2)
+        width, height = x1 - x0, y1 - y0
         for z in range(z0, z1):
-            at += row
+            at = starts[i] + (width + 2) * ((height + 2) * (z - z0 + 1) + 1) + 1
             for y in range(y0, y1):
-                at += 1
-                for x in range(x0, x1):
-                    pixels[at] = labels[z, y, x] == label
-                    at += 1
-                at += 1
-            at += row
+                _fill_row(labels[z, y, x0:x1], ids[i], pixels[at : at + width])
+                at += width + 2

@@ -11,7 +11,7 @@ from napari_cellseg.features.convex import fill_hull, fill_rows, hull_of_rows, r
 from napari_cellseg.features.feature import Columns, Feature, Quantity
 from napari_cellseg.features.masks import masks_of
 from napari_cellseg.features.objects import Objects
-from napari_cellseg.features.outline import perimeter_of
+from napari_cellseg.features.outline import perimeter_of, step_lengths
 
 _POINT = "NaN for a single pixel."
 _LINE = "NaN for a straight line of single pixels, whose minor axis is 0."
@@ -200,11 +200,12 @@ def _ellipse(mask: Any, sy: float, sx: float) -> tuple[float, float, float]:
 @njit(cache=True, nogil=True)
 def _measure_shapes(pixels: Any, starts: Any, shapes: Any, sy: float, sx: float, rows: Any) -> None:
     """Into each row: both variances, orientation, pixels and perimeter of the convex hull, perimeter."""
+    steps = step_lengths(sy, sx)
     for i in range(len(starts)):
         height, width = shapes[i]
         mask = pixels[starts[i] : starts[i] + height * width].reshape(height, width)
         rows[i, 0], rows[i, 1], rows[i, 2] = _ellipse(mask, sy, sx)
-        rows[i, 5] = perimeter_of(mask, sy, sx)
+        rows[i, 5] = perimeter_of(mask, steps)
         ends = np.empty((height, 2), np.int64)
         chains = np.empty((2, 3 * height, 2), np.int64)
         row_ends(mask, ends)
@@ -212,4 +213,4 @@ def _measure_shapes(pixels: Any, starts: Any, shapes: Any, sy: float, sx: float,
         rows[i, 3] = fill_hull(chains, left, right, ends)
         hull = np.zeros((height, width), np.uint8)
         fill_rows(ends, hull)
-        rows[i, 4] = perimeter_of(hull, sy, sx)
+        rows[i, 4] = perimeter_of(hull, steps)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from napari_cellseg.features.feature import Columns, Feature, Quantity
 from napari_cellseg.features.masks import Masks, masks_of
 from napari_cellseg.features.objects import Objects
-from napari_cellseg.features.outline import crofton_and_euler, perimeter_of, pieces_of
+from napari_cellseg.features.outline import crofton_and_euler, perimeter_of, pieces_of, step_lengths
 
 _SPACING = "scikit-image refuses pixels that are not square; here "
 
@@ -182,7 +182,7 @@ def size(objects: Objects) -> Columns:
     columns |= {f"bbox-{i}": boxes[:, i].copy() for i in range(2 * ndim)}
     centres = (_local_centres(masks, objects.areas) + boxes[:, :ndim]) * np.array(objects.spacing)
     columns |= {f"centroid-{i}": centres[:, i].copy() for i in range(ndim)}
-    return columns if ndim == 3 else columns | _outlines(masks, objects.spacing, box)
+    return columns if ndim == 3 else columns | _outlines(masks, objects, box)
 
 
 def _local_centres(masks: Masks, areas: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -196,9 +196,10 @@ def _local_centres(masks: Masks, areas: NDArray[np.int64]) -> NDArray[np.float64
     return centres
 
 
-def _outlines(masks: Masks, spacing: tuple[float, ...], box: NDArray[np.float64]) -> Columns:
+def _outlines(masks: Masks, objects: Objects, box: NDArray[np.float64]) -> Columns:
+    spacing = objects.spacing
     lengths, counts = np.zeros((len(box), 2)), np.zeros((len(box), 3), np.int64)
-    _measure_outlines(masks.pixels, masks.starts, masks.shapes, *spacing, lengths, counts)
+    _measure_outlines(masks.pixels, masks.starts, masks.shapes, objects.areas, *spacing, lengths, counts)
     return {
         "perimeter": lengths[:, 0],
         "perimeter_crofton": lengths[:, 1],
@@ -228,8 +229,9 @@ def _sum_coordinates(pixels: Any, starts: Any, shapes: Any, sums: Any) -> None:
 
 @njit(cache=True, nogil=True)
 def _measure_outlines(
-    pixels: Any, starts: Any, shapes: Any, sy: float, sx: float, lengths: Any, counts: Any
+    pixels: Any, starts: Any, shapes: Any, areas: Any, sy: float, sx: float, lengths: Any, counts: Any
 ) -> None:
+    steps = step_lengths(sy, sx)
     runs = np.empty((0, 3), np.int64)
     for i in range(len(starts)):
         height, width = shapes[i]
@@ -237,7 +239,9 @@ def _measure_outlines(
         most = height * (width // 2 + 1)
         if len(runs) < most:
             runs = np.empty((2 * most, 3), np.int64)
-        lengths[i, 0] = perimeter_of(mask, sy, sx)
+        lengths[i, 0] = perimeter_of(mask, steps)
         lengths[i, 1], counts[i, 0] = crofton_and_euler(mask, sy, sx)
         counts[i, 1] = pieces_of(mask, 1, runs)[0]
-        counts[i, 2] = height * width - pieces_of(mask, 0, runs)[1]
+        counts[i, 2] = areas[i]
+        if counts[i, 1] > counts[i, 0]:
+            counts[i, 2] = height * width - pieces_of(mask, 0, runs)[1]
