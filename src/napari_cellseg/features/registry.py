@@ -3,13 +3,26 @@
 from collections.abc import Sequence
 
 from napari_cellseg.errors import OptionError
-from napari_cellseg.features import background, classes, feret, intensity, neighbours, shape, size, texture
+from napari_cellseg.features import (
+    background,
+    classes,
+    feret,
+    hull,
+    intensity,
+    neighbours,
+    shape,
+    size,
+    texture,
+    volume,
+)
 from napari_cellseg.features.feature import Feature, Group
 
 GROUPS: tuple[Group, ...] = (
     Group("size", size.FEATURES, size.size),
     Group("shape", shape.FEATURES, shape.shape),
     Group("feret", feret.FEATURES, feret.feret),
+    Group("volume", volume.FEATURES, volume.volume),
+    Group("hull", hull.FEATURES, hull.hull),
     Group("intensity", intensity.FEATURES, intensity.intensity, needs="image"),
     Group("background", background.FEATURES, background.background, needs="image"),
     Group("texture", texture.FEATURES, texture.texture, needs="image"),
