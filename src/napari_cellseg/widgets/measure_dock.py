@@ -1,20 +1,32 @@
-"""The Measure dock: what each cell is like."""
+"""The Measure dock: what each cell is like, in numbers, colours and plots."""
 
 from napari.viewer import Viewer
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QTabWidget, QWidget
 
 from napari_cellseg.widgets.connections import unwrapped
 from napari_cellseg.widgets.dock import Dock, scrolling
+from napari_cellseg.widgets.measure_colours import ColourPanel
 from napari_cellseg.widgets.measure_panel import MeasurePanel
 
 
 class MeasureDock(Dock):
-    """Measures the objects of a labels layer."""
+    """Measures the objects of a labels layer, colours and plots them."""
 
     def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         viewer = unwrapped(viewer)
         self.panel = MeasurePanel(viewer, self._connections)
-        self.fill(viewer, scrolling(self.panel))
+        self.colours = ColourPanel()
+        self.tabs = QTabWidget()
+        self.tabs.setAccessibleName("Measure or colour")
+        self.tabs.addTab(scrolling(self.panel), "Measure")
+        self.tabs.addTab(scrolling(self.colours), "Colour")
+        self.fill(viewer, self.tabs)
+        self.panel.measured_changed.connect(self._on_measured)
+        self.panel.forgotten.connect(self.colours.forget)
+        self._connections.at_end(self.colours.close_colours)
         self._connections.at_end(self.panel.close_results)
         self._connections.at_end(self.panel.job.close_job())
+
+    def _on_measured(self) -> None:
+        self.colours.show_measured(self.panel.measured)

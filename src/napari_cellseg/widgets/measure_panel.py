@@ -24,9 +24,14 @@ CHECK_INTERVAL = 0.15
 
 
 class MeasurePanel(QWidget):
-    """The form, its one button, the result. Signal `measured_changed`: other layer, values or objects."""
+    """The form, its one button, the result.
+
+    Signals: `measured_changed` (another layer, other values or objects), `forgotten` (a MeasuredLayer whose
+    layer is gone).
+    """
 
     measured_changed = Signal()
+    forgotten = Signal(object)
 
     def __init__(self, viewer: ViewerModel, connections: Connections, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -168,7 +173,9 @@ class MeasurePanel(QWidget):
 
     def _on_removed(self, event: object = None) -> None:
         for layer in [layer for layer in self._results if layer not in self._viewer.layers]:
-            self._results.pop(layer).close()
+            measured = self._results.pop(layer)
+            self.forgotten.emit(measured)
+            measured.close()
         self._on_values()
 
     def close_results(self) -> None:

@@ -3,10 +3,10 @@
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_cellseg.viewer.measure_groups import describe_column
 from napari_cellseg.viewer.measure_words import card, result_line
 from napari_cellseg.viewer.measured_layer import MeasuredLayer
 from napari_cellseg.widgets.fields import NarrowCombo, Sentence, as_tooltip, explain
+from napari_cellseg.widgets.measure_columns import fill_columns
 
 CARDS = {
     "n": ("N", "Cells that have a value."),
@@ -53,7 +53,7 @@ class MeasureResult(QWidget):
             return
         line = result_line(measured.table, measured.units, measured.request)
         self.line.say(f"{measured.layer.name}: {line}.")
-        fill_features(self.feature, measured)
+        fill_columns(self.feature, measured)
         self._show_numbers()
 
     def _cards(self) -> QWidget:
@@ -87,20 +87,3 @@ class MeasureResult(QWidget):
             label.setText(f"{value:,}" if name == "n" else value)
         missing = f" {found.left_out:,} cells have no value." if found.left_out else ""
         self.values["n"].setToolTip(as_tooltip(f"{CARDS['n'][1]}{missing}"))
-
-
-def fill_features(combo: NarrowCombo, measured: MeasuredLayer, default: str = "area") -> None:
-    """List the measured columns, each with its unit, and keep the one that was chosen."""
-    before = combo.currentData()
-    names = measured.features
-    entries = [(_title(name, measured.units.get(name, "")), name) for name in names]
-    if [combo.itemData(i) for i in range(combo.count())] == names:
-        return
-    combo.fill(entries, keep=before if before in names else default)
-    unit = measured.request.unit
-    for i, name in enumerate(names):
-        combo.setItemData(i, as_tooltip(describe_column(name, unit)), Qt.ItemDataRole.ToolTipRole)
-
-
-def _title(name: str, unit: str) -> str:
-    return f"{name} ({unit})" if unit else name
