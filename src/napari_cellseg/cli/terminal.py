@@ -121,7 +121,7 @@ def overall(progress: Progress) -> float:
     """Finished share, 0 to 1; where the payload is the progress of one step of many, it counts as well."""
     inner = progress.payload
     if isinstance(inner, Progress) and progress.total > 0:
-        within = inner.fraction if inner.stage == "Segmenting" else 0.0
+        within = inner.fraction if inner.stage in ("Segmenting", "Measuring") else 0.0
         return min(1.0, (progress.done + within) / progress.total)
     return progress.fraction
 
