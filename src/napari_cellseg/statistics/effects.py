@@ -174,7 +174,8 @@ def explained_share(samples: Sequence[ArrayLike], *, of_ranks: bool = False, lev
     Effect
         η² = SS between / SS total (Cohen 1988); of ranks it is the ε² = H / (n − 1) of the Kruskal–Wallis
         test (Tomczak & Tomczak 2014). The interval is that of the non-central F distribution (Steiger 2004),
-        approximate for ranks. η² is never below 0 and too large in small samples.
+        approximate for ranks; it is 0 to 0 where the groups differ less than chance makes them. η² is never
+        below 0 and too large in small samples.
     """
     name = "epsilon squared of ranks" if of_ranks else "eta squared"
     groups = [g for g in map(finite, samples) if len(g)]
