@@ -1,4 +1,5 @@
-"""How well one click grows an object: from a model's maps, and from the local intensity.
+"""How well one click grows an object: from a model's maps, from the local intensity, or from either of
+them, whichever comes closer to the usual size.
 
 python benchmarks/clicking.py [FOLDER] [--model phase] [--images 5] [--objects 40] [--only grey|colour]
 
@@ -26,7 +27,7 @@ from skimage.io import imread
 from napari_cellseg.errors import CellSegWarning
 from napari_cellseg.images.planes import open_planes
 from napari_cellseg.images.simulation import simulate_brightfield, simulate_fluorescence
-from napari_cellseg.labels.growing import grow_from_click
+from napari_cellseg.labels.growing import grow_from_click, size_misfit
 from napari_cellseg.pipeline import segment
 from napari_cellseg.pipeline.clicking import MapGrower
 
@@ -105,19 +106,24 @@ def agreements(field: Field, options: argparse.Namespace) -> Iterator[dict[str, 
         grower = MapGrower(open_planes(image), options.model, scale=found.provenance["resolved"]["scale"])
     grower.prepare(0)
     areas = np.bincount(labels.ravel())[1:]
-    reach = max(8.0, 2 * float(np.sqrt(4 * np.median(areas[areas > 0]) / np.pi)))
+    diameter = float(np.sqrt(4 * np.median(areas[areas > 0]) / np.pi))
+    reach, seconds = max(8.0, 2 * diameter), {}
     for label, point in deepest_points(labels, options.objects).items():
         own = labels == label
         missed = best_agreement(own, found.labels) < GOOD
         for others in (True, False):
             taken = (labels > 0) & ~own if others else np.zeros(labels.shape, np.bool_)
+            grown: dict[str, NDArray[np.bool_]] = {}
             for source, grow, what in (("maps", by_maps, grower), ("intensity", by_intensity, image)):
                 start = time.perf_counter()
-                mask = grow(what, point, taken, reach)
-                seconds = time.perf_counter() - start
+                grown[source] = grow(what, point, taken, reach)
+                seconds[source] = time.perf_counter() - start
+            grown["either"] = min(grown.values(), key=lambda mask: size_misfit(mask, diameter))
+            seconds["either"] = sum(seconds[source] for source in ("maps", "intensity"))
+            for source, mask in grown.items():
                 yield {
                     "from": source, "others taken": others, "missed": missed, "iou": agreement(mask, own),
-                    "nothing": not mask.any(), "ms": 1000 * seconds,
+                    "nothing": not mask.any(), "ms": 1000 * seconds[source],
                 }  # fmt: skip
 
 

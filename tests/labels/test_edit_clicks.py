@@ -9,7 +9,7 @@ from scipy import ndimage
 from napari_cellseg.errors import OptionError
 from napari_cellseg.images.simulation import simulate_fluorescence
 from napari_cellseg.instances.decoding import VoteDecoding
-from napari_cellseg.labels.growing import grow_from_click, grow_from_maps
+from napari_cellseg.labels.growing import grow_from_click, grow_from_maps, size_misfit
 
 from .conftest import disc
 
@@ -105,3 +105,11 @@ def test_a_weak_object_of_the_maps_is_found(foreground):
     assert grow_from_maps(maps, params, (5, 90))[1] == 0
     with pytest.raises(OptionError, match="inside"):
         grow_from_maps(maps, params, (-4, 90))
+
+
+def test_the_misfit_of_a_size_is_the_same_above_and_below():
+    field = disc((90, 90), (45, 45), 20)
+    assert size_misfit(field, 40) == pytest.approx(0, abs=0.02)
+    assert size_misfit(field, 80) == pytest.approx(np.log(4), abs=0.02)
+    assert size_misfit(field, 20) == pytest.approx(np.log(4), abs=0.02)
+    assert size_misfit(np.zeros((5, 5), bool), 20) == np.inf

@@ -10,7 +10,7 @@ from napari.layers import Labels
 from napari_cellseg.errors import LabelsError
 from napari_cellseg.images.simulation import simulate_fluorescence
 from napari_cellseg.pipeline import segment
-from napari_cellseg.pipeline.clicking import MapGrower
+from napari_cellseg.pipeline.clicking import Grown, MapGrower
 from napari_cellseg.viewer import click_growing
 from napari_cellseg.viewer.correcting import Correction
 from napari_cellseg.viewer.grow_from import (
@@ -122,6 +122,26 @@ def test_where_the_model_sees_nothing_the_intensity_is_asked(corrected, monkeypa
     correction.image_layer.data = np.full_like(correction.image_layer.data, 7)
     with pytest.raises(LabelsError, match="the model sees nothing here"):
         correction.add_at(point)
+
+
+@pytest.mark.parametrize("choice", [OWN, "nuclei"])
+def test_of_model_and_intensity_the_usual_size_decides(corrected, monkeypatch, choice) -> None:
+    correction = corrected(known=True)
+    label = int(correction.editor.index.labels()[2])
+    before = correction.layer.data == label
+    point = middle_of(correction.layer.data, label)
+    correction.delete([label])
+    correction.growing.choice = choice
+    speck = Grown(np.ones((4, 4), bool), tuple(int(p) - 2 for p in point), 0.1)
+    monkeypatch.setattr(MapGrower, "grow", lambda *args: speck)
+    words = correction.add_at(point)
+    grown = correction.layer.data == correction.selected
+    if choice == OWN:
+        assert "closer to the usual size" in words
+        assert agreement(grown, before) > 0.6
+    else:
+        assert "Grown with the model" in words
+        assert np.count_nonzero(grown) == 16
 
 
 def test_a_model_that_is_gone_is_named(corrected) -> None:

@@ -153,6 +153,25 @@ def _tidied(mask: Mask, free: Mask, y: int, x: int) -> Mask:
     return object_at(bulging_parts(mask), (y, x)) & free
 
 
+def size_misfit(mask: Mask, diameter: float) -> float:
+    """How far the area of an object is from that of a circle: the absolute logarithm of their ratio.
+
+    Parameters
+    ----------
+    mask : ndarray of bool
+        The object.
+    diameter : float
+        Diameter of the circle, pixels.
+
+    Returns
+    -------
+    float
+        0 for the same area, infinite for an empty mask.
+    """
+    area = np.count_nonzero(mask)
+    return abs(float(np.log(area / (np.pi / 4 * diameter**2)))) if area else float("inf")
+
+
 def object_at(labels: NDArray[Any], point: Sequence[float]) -> Mask:
     """Mask of the connected object at a point; empty where there is none within two pixels.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_cellseg.errors import CellSegError, LabelsError, ModelError
 from napari_cellseg.images.planes import Planes, open_planes
 from napari_cellseg.images.scaling import IntensityRange
-from napari_cellseg.labels.growing import grow_from_click
+from napari_cellseg.labels.growing import grow_from_click, size_misfit
 from napari_cellseg.models.registry import find_model
 from napari_cellseg.pipeline.clicking import MapGrower, is_quick, quick_models
 from napari_cellseg.review.status import model_origin
@@ -29,6 +29,7 @@ LEAST_REACH = 8.0
 DEFAULT_REACH = 60.0
 """Largest diameter of an object grown from the intensity where no other objects tell the size, pixels."""
 SEES_NOTHING = "the model sees nothing here"
+OTHER_SIZE = "closer to the usual size than what the model sees"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ class ClickGrowing:
     Attributes
     ----------
     choice : str
-        `OWN`: the model that found the labels, if it gives maps; the name of a model; or `INTENSITY`.
+        `OWN`: the model that found the labels, if it gives maps, or the intensity, whichever comes closer to
+        the usual size; the name of a model; or `INTENSITY`.
     """
 
     def __init__(self, viewer: ViewerModel, layer: Labels) -> None:
@@ -177,18 +179,37 @@ class ClickGrowing:
             raise LabelsError("Click on the image.")
         if self._taken(plane, slice(y, y + 1), slice(x, x + 1)).any():
             raise LabelsError("The click is on an object already. Click beside it, or delete it first.")
-        why = ""
+        return self._grown(image_layer, pixels, plane, point, diameter)
+
+    def _grown(
+        self,
+        image_layer: Image,
+        pixels: Any,
+        plane: tuple[int, ...],
+        point: Sequence[float],
+        diameter: float | None,
+    ) -> GrownObject:
+        """From the maps or from the intensity; where both may be, what comes closer to the usual size."""
+        found, why = None, ""
         if self.model is not None:
             try:
                 found = self._from_maps(image_layer, plane, point, diameter)
+                why = SEES_NOTHING if found is None else OTHER_SIZE
             except LabelsError:
                 raise
             except CellSegError as error:
-                found, why = None, str(error)
-            if found is not None:
-                return found
-            why = why or SEES_NOTHING
-        return self._from_intensity(pixels, plane, point, diameter, why)
+                why = str(error)
+        if found is not None and (self.choice != OWN or diameter is None):
+            return found
+        other = self._from_intensity(pixels, plane, point, diameter, why)
+        if found is not None and size_misfit(found.mask, diameter) <= size_misfit(other.mask, diameter):
+            return found
+        if not other.mask.any():
+            reason = f" ({why})" if why else ""
+            raise LabelsError(
+                f"Nothing stands out from its surroundings here{reason}. Draw the object instead."
+            )
+        return other
 
     def close(self) -> None:
         """Let go of the image and of the thread."""
@@ -278,11 +299,6 @@ class ClickGrowing:
         inside = (point[0] - y.start, point[1] - x.start)
         taken = self._taken(plane, y, x)
         mask = grow_from_click(np.asarray(image[y, x]), inside, max_diameter=reach, taken=taken)
-        if not mask.any():
-            reason = f" ({why})" if why else ""
-            raise LabelsError(
-                f"Nothing stands out from its surroundings here{reason}. Draw the object instead."
-            )
         words = f"Grown from intensity: {why.rstrip('.')}." if why else "Grown from intensity."
         return GrownObject(mask, (y.start, x.start), {}, words)
 

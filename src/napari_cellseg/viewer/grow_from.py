@@ -7,7 +7,7 @@ from napari_cellseg.folders import settings_folder
 from napari_cellseg.outputs import make_folder, replacing
 
 OWN = "own"
-"""The model that found the labels, where it gives maps; else the intensity."""
+"""The model that found the labels, where it gives maps, or the intensity, by the size of what they show."""
 INTENSITY = "intensity"
 """The local intensity."""
 

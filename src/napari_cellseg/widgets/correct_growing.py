@@ -17,7 +17,8 @@ class GrowFromRow(QWidget):
             self.combo,
             "Grow from",
             "What a click grows an object from: what a model sees there, or the brightness around the click. "
-            "Default: automatic, the model that found these labels, else the intensity.",
+            "Default: automatic, the model that found these labels or the intensity, whichever comes closer "
+            "to the usual size.",
         )
         label = QLabel("Gro&w from")
         label.setBuddy(self.combo)
