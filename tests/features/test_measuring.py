@@ -1,5 +1,7 @@
 """measure(): what a table has, from what it is measured, and what is refused."""
 
+from time import sleep
+
 import dask.array as da
 import numpy as np
 import pandas as pd
@@ -113,6 +115,26 @@ def test_some_objects_are_measured_as_among_all(scene):
     pd.testing.assert_frame_equal(some, every.iloc[[1, 3]].reset_index(drop=True))
 
 
+def test_some_objects_see_all_neighbours_and_classes(scene):
+    ids = np.unique(scene.labels)[1:]
+    known = pd.DataFrame({"index": ids, "class": np.where(ids % 2, "odd", "even")})
+    every = cs.measure(scene.labels, table=known, features=("neighbours", "classes"))
+    assert {"nearest_distance_to-odd", "contacts_with-even", "neighbours_touching"} <= set(every.columns)
+    some = cs.measure(scene.labels, table=known, features=("neighbours", "classes"), only=ids[4:7])
+    pd.testing.assert_frame_equal(some, every.iloc[4:7].reset_index(drop=True))
+
+
+@pytest.mark.parametrize("channels", [None, ("blue", "red")])
+def test_columns_of_channels_end_in_their_names(scene, channels):
+    image = np.stack([scene.image, 2 * scene.image], axis=-1)
+    table = cs.measure(scene.labels, image, features="intensity_mean", channels=channels)
+    assert table.columns.tolist() == ["index", *(f"intensity_mean-{c}" for c in channels or ("0", "1"))]
+    expected = regionprops_table(scene.labels, image, properties=("intensity_mean",))
+    np.testing.assert_allclose(table.iloc[:, 1:].T, list(expected.values()))
+    plain = cs.measure(scene.labels, scene.image, features="intensity_mean")
+    np.testing.assert_allclose(plain["intensity_mean"], expected["intensity_mean-0"])
+
+
 def test_own_functions_are_columns(scene):
     def brightest(mask, intensity):
         return intensity[mask].max()
@@ -153,16 +175,27 @@ def test_labels_without_objects_have_all_columns(scene):
     assert empty.dtypes.tolist() == full.dtypes.tolist()
 
 
-def test_progress_reaches_the_end_and_closing_stops(scene):
-    stack = np.stack([scene.labels] * 3)
+@pytest.mark.parametrize("extra", [None, {"width": lambda mask, intensity: mask.shape[1]}])
+def test_progress_only_grows_and_reaches_the_end(scene, extra):
     seen = []
-    cs.measure(stack, features="area", progress=seen.append)
+    cs.measure(np.stack([scene.labels] * 3), features="area", extra=extra, progress=seen.append)
     assert [p.done for p in seen] == sorted(p.done for p in seen)
     assert (seen[-1].done, seen[-1].total, seen[-1].detail) == (300, 300, "plane 3 of 3")
-    job = measuring(stack, features="area")
-    next(job)
+
+
+def test_a_job_that_is_closed_starts_no_more_work(scene):
+    measured = []
+
+    def slow(mask, intensity):
+        measured.append(mask)
+        sleep(0.03)
+        return 0.0
+
+    job = measuring(scene.labels, features="area", extra={"slow": slow})
+    while not measured:
+        next(job)
     job.close()
-    assert list(job) == []
+    assert 0 < len(measured) < len(np.unique(scene.labels)) - 1
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from napari_cellseg.errors import OptionError
 from napari_cellseg.events import Job, Progress, drain
@@ -16,7 +15,7 @@ from napari_cellseg.features.feature import Columns, Feature
 from napari_cellseg.features.joining import INDEX, check_known, classes_of, join
 from napari_cellseg.features.objects import Objects
 from napari_cellseg.features.registry import unit_of
-from napari_cellseg.features.running import Extra, run_extra, run_groups
+from napari_cellseg.features.running import Extra, relay, run_aside, run_extra, run_groups
 
 STAGE = "Measuring"
 PARTS = 100
@@ -182,36 +181,32 @@ def _measure_plane(
     planes = task.planes
     total, count = PARTS * len(planes), len(planes)
     detail = f"plane {plane + 1} of {count}" if count > 1 else ""
-    everyone = Objects.found_in(planes.read_labels(plane), spacing=task.spacing)
-    objects = everyone if task.only is None else everyone.take(np.isin(everyone.ids, list(task.only)))
-    places = {axis.lower(): i for axis, i in planes.place(plane).items()}
-    rows = pd.DataFrame({INDEX: everyone.ids} | {p: np.full(len(everyone), i) for p, i in places.items()})
-    image = planes.read_image(plane)
-    names = {"channels": planes.channels, "classes": classes_of(rows, task.known, tuple(places))}
-    job = _measure_objects(task, objects, everyone, image, names)
-    while True:
-        try:
-            share = next(job)
-        except StopIteration as stop:
-            columns, features = stop.value
-            break
-        yield Progress(STAGE, PARTS * plane + int(share * PARTS), total, detail)
+    columns, features = yield from relay(
+        _measure_objects(task, plane),
+        lambda share: Progress(STAGE, PARTS * plane + int(share * PARTS), total, detail),
+    )
     units |= {name: unit_of(feature, unit) for name, feature in features.items()}
-    kept = rows[np.isin(everyone.ids, objects.ids)].reset_index(drop=True)
-    return pd.concat([kept, pd.DataFrame(columns)], axis=1)
+    return pd.DataFrame(columns)
 
 
-def _measure_objects(
-    task: _Task,
-    objects: Objects,
-    everyone: Objects,
-    image: NDArray[Any] | None,
-    names: dict[str, Sequence[Any]],
-) -> Generator[float, None, tuple[Columns, dict[str, Feature]]]:
-    """Yields the finished share; returns the columns and the features behind them."""
-    yield 0.0
-    found = yield from run_groups(task.chosen, objects, everyone, image, names)
+def _measure_objects(task: _Task, plane: int) -> Generator[float, None, tuple[Columns, dict[str, Feature]]]:
+    """Yields the finished share of a plane; returns all columns, and the features behind those of groups."""
+    everyone = yield from run_aside(
+        lambda: Objects.found_in(task.planes.read_labels(plane), spacing=task.spacing)
+    )
+    image = yield from run_aside(lambda: task.planes.read_image(plane))
+    rows = slice(None) if task.only is None else np.isin(everyone.ids, list(task.only))
+    objects = everyone.take(rows)
+    places = {axis.lower(): np.full(len(everyone), i) for axis, i in task.planes.place(plane).items()}
+    first = {INDEX: everyone.ids, **places}
+    classes = classes_of(pd.DataFrame(first), task.known, tuple(places))
+    names = {"channels": task.planes.channels, "classes": classes}
+    part = 0.5 if task.extra else 1.0
+    found = yield from relay(
+        run_groups(task.chosen, objects, everyone, image, names), lambda share: part * share
+    )
+    own = yield from relay(run_extra(task.extra, objects, image), lambda share: part + (1 - part) * share)
     features = kept_columns(task.chosen, found)
     measured = {name: values for columns in found.values() for name, values in columns.items()}
-    own = yield from run_extra(task.extra, objects, image)
-    return {name: measured[name] for name in features} | own, features
+    columns = {name: values[rows] for name, values in first.items()}
+    return columns | {name: measured[name] for name in features} | own, features

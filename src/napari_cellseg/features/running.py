@@ -19,6 +19,7 @@ PATIENCE = 0.1
 THREADS = 8
 
 Result = TypeVar("Result")
+Step = TypeVar("Step")
 Extra = Callable[..., float]
 Share = Generator[float, None, Result]
 """Yields the finished share, 0 to 1, and returns a result."""
@@ -56,11 +57,12 @@ def run_groups(
     try:
         tasks = {
             (group, i): pool.submit(group.measure, *part, *arguments[group.needs])
-            for group in chosen
+            for group in sorted(chosen, key=lambda group: group.alone)
             for i, part in enumerate([(c,) for c in chunks] if group.alone else [(objects, everyone)])
         }
         yield from _progress(list(tasks.values()))
-        return _joined(tasks)
+        found = _joined(tasks)
+        return {group: found[group] for group in chosen}
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -82,6 +84,29 @@ def _joined(tasks: Mapping[tuple[Group, int], Future[Columns]]) -> dict[Group, C
         group: {name: np.concatenate([part[name] for part in found]) for name in found[0]}
         for group, found in parts.items()
     }
+
+
+def run_aside(function: Callable[[], Result]) -> "Share[Result]":
+    """Call a function on another thread; yields while it runs."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="measure")
+    try:
+        future = pool.submit(function)
+        while wait([future], PATIENCE).not_done:
+            yield 0.0
+        return future.result()
+    finally:
+        pool.shutdown(wait=False)
+
+
+def relay(job: "Share[Result]", change: Callable[[float], Step]) -> "Generator[Step, None, Result]":
+    """A job whose steps are changed on their way; returns its result."""
+    while True:
+        try:
+            share = next(job)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        yield change(share)
 
 
 def run_extra(extra: Mapping[str, Extra], objects: Objects, image: NDArray[Any] | None) -> "Share[Columns]":
@@ -106,6 +131,7 @@ def run_extra(extra: Mapping[str, Extra], objects: Objects, image: NDArray[Any] 
         if monotonic() - last > PATIENCE / 2:
             last = monotonic()
             yield i / len(objects)
+    yield 1.0
     return columns
 
 
