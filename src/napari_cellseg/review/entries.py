@@ -90,6 +90,12 @@ class Entry:
         )
 
 
+def is_note(body: bytes) -> bool:
+    """Whether an entry is no step, see `Entry.is_step`, without reading all of it."""
+    start = zlib.decompressobj().decompress(body, 64)[_COUNT.size :]
+    return start.startswith((f'{{"kind":"{REVIEWED}"'.encode(), f'{{"kind":"{SAVED}'.encode()))
+
+
 def framed(number: int, body: bytes) -> bytes:
     """A body with its mark, its length, its number in the journal and a check sum."""
     return _FRAME.pack(_MARK, len(body), number, _check(number, body)) + body

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_cellseg.errors import JournalError
 from napari_cellseg.events import Job, Progress, drain
 from napari_cellseg.review.appending import AppendedFile
-from napari_cellseg.review.entries import MAGIC, SAVED, Entry, Frames, Json, read_frames
+from napari_cellseg.review.entries import MAGIC, SAVED, Entry, Frames, Json, is_note, read_frames
 from napari_cellseg.review.image_key import ImageKey
 from napari_cellseg.review.journal import SUFFIX, About, Journal, journals_folder
 from napari_cellseg.review.locking import OwnerLock, is_locked, owner_words
@@ -22,9 +22,6 @@ from napari_cellseg.review.packing import PackedLabels
 from napari_cellseg.review.pixel_runs import PixelRuns
 from napari_cellseg.review.queue import merge_states
 from napari_cellseg.review.table_records import RowReplay, table_from_record
-
-_NOTE = 2**12
-"""Bytes of the largest entry that may be no step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +164,14 @@ def _look_at(path: Path) -> FoundJournal:
         modified = datetime.fromtimestamp(path.stat().st_mtime)
     except OSError as error:
         raise _unreadable(path, error) from error
-    small = [body for body in frames.bodies[2:] if len(body) <= _NOTE]
-    notes = _entries(path, about, small)
-    steps = len(frames.bodies[2:]) - sum(not note.is_step for note in notes)
-    last = notes[-1].kind if notes and frames.bodies[-1] is small[-1] else ""
+    try:
+        steps = [body for body in frames.bodies[2:] if not is_note(body)]
+    except zlib.error as error:
+        raise _unreadable(path, error) from error
+    is_saved = len(frames.bodies) > 2 and is_note(frames.bodies[-1])
+    last = _entries(path, about, frames.bodies[-1:])[0].kind if is_saved else ""
     saved = last.removeprefix(SAVED) if last.startswith(SAVED) else ""
-    return FoundJournal(path, about, steps, modified, owner, saved)
+    return FoundJournal(path, about, len(steps), modified, owner, saved)
 
 
 def read_journal(path: Path) -> JournalContents:
@@ -311,5 +310,6 @@ def _about(path: Path, frames: Frames) -> About:
         raise JournalError(f"'{path}' is not a journal that this version can read: {error}.") from error
 
 
-def _unreadable(path: Path, error: OSError) -> JournalError:
-    return JournalError(f"The journal '{path}' cannot be read: {error.strerror or error}.")
+def _unreadable(path: Path, error: OSError | zlib.error) -> JournalError:
+    reason = getattr(error, "strerror", None) or error
+    return JournalError(f"The journal '{path}' cannot be read: {reason}.")
