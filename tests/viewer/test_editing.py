@@ -326,6 +326,7 @@ def test_a_promoted_candidate_is_one_step(filtered: Callable[..., ConfidenceFilt
     before = state(editor)
     position, _ = hidden_pieces(slider)[0]
     assert slider.promote(position)
+    assert editor.undo_names == ("add candidate",)
     assert status(editor, 5) == "added"
     assert editor.rows.read([5])["confidence"].iloc[0] == pytest.approx(0.45)
     slider.commit(0.5)

@@ -165,12 +165,15 @@ def test_merge_by_clicks(hands: Hands) -> None:
     hands.click(50, 20)
     hands.click(50, 50)
     assert len(hands.viewer.layers["marks"].data) == 2
+    assert set(np.unique(hands.viewer.layers["selected"].data)) == {0, 4, 5}
     hands.press("C")
     assert 5 not in labels(hands)
     assert np.count_nonzero(labels(hands) == 4) >= 1250
     assert status(hands, 4) == "edited"
     hands.undo()
     np.testing.assert_array_equal(labels(hands), field())
+    hands.press("Q")
+    assert "marks" not in hands.viewer.layers
 
 
 def test_split_by_a_drawn_line(hands: Hands) -> None:

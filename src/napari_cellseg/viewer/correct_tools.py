@@ -52,6 +52,10 @@ class Tool(Enum):
     PROMOTE = ToolText("Candidates", "T", "click into an outline to add that candidate")
 
 
+MARKING = (Tool.MERGE, Tool.LINE, Tool.SEEDS)
+"""Tools that show where one has clicked or drawn."""
+
+
 class Tools:
     """The tool in use, and the points that it has collected.
 
@@ -103,9 +107,10 @@ class Tools:
         if tool is not None:
             layer.mode = "pan_zoom"
         layer.mouse_pan = tool is not Tool.LINE and str(layer.mode) == "pan_zoom"
+        if tool not in MARKING:
+            self._remove_marks()
         self._try(lambda: self._begin(tool))
-        for callback in list(self.on_change):
-            callback()
+        self._tell()
 
     def targets(self) -> list[int]:
         """The chosen objects, or the selected one; empty where there is none."""
@@ -141,8 +146,6 @@ class Tools:
         layer = self.correction.layer
         layer.mouse_drag_callbacks.remove(self._on_mouse)
         layer.events.mode.disconnect(self._on_mode)
-        if self._marks is not None and self._marks in self.correction.viewer.layers:
-            self.correction.viewer.layers.remove(self._marks)
 
     def _on_mode(self, event: Any = None) -> None:
         """A tool of napari's own takes over."""
@@ -169,6 +172,7 @@ class Tools:
                 self._try(lambda: self.correction.split_by_line(np.array(places)))
         elif not moved:
             self._try(lambda: self._click(places[0]))
+            self._tell()
 
     def _place(self, event: Any) -> NDArray[np.float64]:
         layer = self.correction.layer
@@ -232,6 +236,15 @@ class Tools:
             )
         noun = "candidate" if count == 1 else "candidates"
         return f"{count:,} {noun} below the confidence; click into an outline to add one."
+
+    def _tell(self) -> None:
+        for callback in list(self.on_change):
+            callback()
+
+    def _remove_marks(self) -> None:
+        if self._marks is not None and self._marks in self.correction.viewer.layers:
+            self.correction.viewer.layers.remove(self._marks)
+        self._marks = None
 
     def _show_points(self) -> None:
         """Show the line, the seeds or the choice as points on top of the labels."""

@@ -114,7 +114,10 @@ class Correction:
     def merge(self, objects: Iterable[int]) -> str:
         """Make one object of several, which is selected then."""
         chosen = sorted(objects)
-        words = self._do(lambda index: merge(self.layer.data, index, chosen, plane=self.plane), "")
+        volume = self.all_planes and self.layer.axis_labels[-3:-2] == ("z",)
+        words = self._do(
+            lambda index: merge(self.layer.data, index, chosen, plane=self.plane, through_planes=volume), ""
+        )
         self.select(chosen[0])
         return words
 

@@ -13,12 +13,12 @@ from napari_cellseg.labels.combining import edits_together
 from napari_cellseg.labels.edit import Edit, check_editable, edit_of_strokes
 from napari_cellseg.labels.index import ObjectIndex
 from napari_cellseg.labels.whole_edit import WholeEdit, apply_whole_edit, compress_edit
-from napari_cellseg.review.status import Cells, model_origin
+from napari_cellseg.review.status import Cells
 from napari_cellseg.viewer.attached import attach_editor, filter_of
 from napari_cellseg.viewer.candidates import rows_of_step
 from napari_cellseg.viewer.coalesced import Later
 from napari_cellseg.viewer.edit_step import EditStep, Watcher
-from napari_cellseg.viewer.label_layer import METADATA_KEY, empty_history
+from napari_cellseg.viewer.label_layer import empty_history
 from napari_cellseg.viewer.label_rows import LabelRows
 from napari_cellseg.viewer.painted import (
     forget_redo,
@@ -28,7 +28,7 @@ from napari_cellseg.viewer.painted import (
     painted_strokes,
 )
 from napari_cellseg.viewer.slider_rest import SliderRest
-from napari_cellseg.viewer.step_rows import rows_after_edit, rows_after_whole, with_rows
+from napari_cellseg.viewer.step_rows import origin_of, rows_after_edit, rows_after_whole, with_rows
 
 HISTORY = 100
 """Steps that can be undone."""
@@ -68,7 +68,7 @@ class Editor:
         self.slider_rest = SliderRest(layer)
         self.index = ObjectIndex.build(layer.data)
         self.rows = LabelRows(layer, later)
-        self._origin = _origin_of(layer)
+        self._origin = origin_of(layer)
         self._settle_filter()
         self.rows.lay_out(self.index.labels(), "predicted", self._origin)
         attach_editor(layer, self)
@@ -339,7 +339,7 @@ class Editor:
     def _take_in(self) -> None:
         """Follow the strokes that were announced, once their pixels are written."""
         found = filter_of(self.layer)
-        name = "confidence" if found is not None and found.own_step is not None else "paint"
+        name = found.own_step.name if found is not None and found.own_step is not None else "paint"
         while self._announced:
             edit = edit_of_strokes(name, self.index, painted_strokes(self._announced[0]))
             if not np.array_equal(np.asarray(self.layer.data[edit.indices]), edit.after):
@@ -397,9 +397,3 @@ class Editor:
     def _tell(self, step: EditStep | None, what: str) -> None:
         for watcher in list(self.watchers):
             watcher(step, what)
-
-
-def _origin_of(layer: Labels) -> str:
-    """Where the objects of a layer come from, as its provenance tells; empty where it does not."""
-    model = layer.metadata.get(METADATA_KEY, {}).get("model", {})
-    return model_origin(str(model["name"]), str(model["version"])) if "name" in model else ""

@@ -54,6 +54,11 @@ class Step:
     painted_before: dict[int, tuple[Piece, ...]] = field(default_factory=dict)
     by_person: bool = False
 
+    @property
+    def name(self) -> str:
+        """What was done, as the undo list shows it."""
+        return "add candidate" if self.by_person else "confidence"
+
     def pixels(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.int32]]:
         """Plane, row and column of each changed pixel, and its new label."""
         planes, rows, columns, values = [], [], [], []

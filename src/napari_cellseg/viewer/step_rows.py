@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from napari.layers import Labels
+
 from napari_cellseg.labels.edit import Edit
 from napari_cellseg.labels.whole_edit import WholeEdit
-from napari_cellseg.review.status import ABSENT, Cells, cells_after_edit
+from napari_cellseg.review.status import ABSENT, Cells, cells_after_edit, model_origin
+from napari_cellseg.viewer.label_layer import METADATA_KEY
 from napari_cellseg.viewer.label_rows import LabelRows
 
 
@@ -48,3 +51,9 @@ def rows_after_whole(edit: WholeEdit, rows: LabelRows) -> Cells:
         if origin != label and origin in by_label:
             changes[label] = {name: value for name, value in by_label[origin].items() if name != "index"}
     return changes
+
+
+def origin_of(layer: Labels) -> str:
+    """Where the objects of a layer come from, as its provenance tells; empty where it does not."""
+    model = layer.metadata.get(METADATA_KEY, {}).get("model", {})
+    return model_origin(str(model["name"]), str(model["version"])) if "name" in model else ""

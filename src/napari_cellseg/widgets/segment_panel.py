@@ -290,9 +290,15 @@ class SegmentPanel(QWidget):
 
     def _show_result(self) -> None:
         slider = self._slider()
-        self.result.setVisible(slider is not None)
+        resting = (
+            slider is None and self._current in self._results and self._results[self._current][0].resting
+        )
+        self.result.setVisible(slider is not None or resting)
+        for button in (self.table_button, self.script_button):
+            button.setEnabled(slider is not None)
         if slider is None:
-            self.line.say("")
+            words = "its confidence slider rests until the edit of the whole image is undone."
+            self.line.say(f"{self._current.name}: {words}" if resting else "")
             return
         self.line.say(f"{slider.layer.name}: {result_line(slider, self._results[slider.layer][1])}")
         confidence = self.model_form.confidence
