@@ -116,7 +116,7 @@ def compare_samples(samples: Sequence[Values], choice: Choice, *, fewest: int = 
     GroupTest
         Of means: Welch's t (two groups; Welch 1947), one-way analysis of variance, or Welch's (1951) where
         variances differ (Brown & Forsythe 1974). Of ranks: Mann–Whitney U (two groups; exact for a group of
-        up to 8 without ties) or Kruskal–Wallis.
+        up to 8 without ties) or Kruskal–Wallis. t and U are those of the second group against the first.
     """
     least = 2 if choice.family == "means" else 1
     usable = [s for s in samples if len(s) >= least]

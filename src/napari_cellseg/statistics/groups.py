@@ -81,7 +81,7 @@ def compare_groups(
     *,
     features: Sequence[str] | None = None,
     groups: Sequence[Hashable] | None = None,
-    control: str | None = None,
+    control: Hashable | None = None,
     replicates: str | None = None,
     average: Average = "mean",
     paired: bool = False,
@@ -105,7 +105,7 @@ def compare_groups(
     groups : sequence, optional
         Values of `by` to compare, in this order; None: all, in their order (at most 20). A named group that
         the table does not have is compared as an empty one.
-    control : str, optional
+    control : value of `by`, optional
         Compare pairs with this group only; it comes first in them.
     replicates : str, optional
         Column that tells independent replicates apart (image, well, animal, day). The cells are averaged per
@@ -135,7 +135,8 @@ def compare_groups(
     OptionError
         Where a column is missing or has no numbers, there are not two groups, or an option is unknown.
     """
-    settings = Settings(by, replicates, average, paired, control, test, correction, level, resamples, seed)
+    base = None if control is None else str(control)
+    settings = Settings(by, replicates, average, paired, base, test, correction, level, resamples, seed)
     return drain(comparing_groups(make_design(table, settings, features, groups)))
 
 
