@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cellseg.errors import AxesError, LabelsError, OptionError
+from napari_cellseg.features.pixels import native_pixels
 from napari_cellseg.images.axes import resolve_axes
 
 
@@ -61,7 +62,7 @@ class AlignedPlanes:
         """Image of one plane, with a last axis of channels; None where there is none."""
         if self.image is None:
             return None
-        image = self._read(self.image, self.image_axes, plane)
+        image = native_pixels(self._read(self.image, self.image_axes, plane))
         return image if len(self.image_axes) > len(self.axes) else image[..., None]
 
     def _read(self, array: Any, axes: str, plane: int) -> NDArray[Any]:

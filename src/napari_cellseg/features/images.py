@@ -82,7 +82,7 @@ IMAGE_FEATURES = (
         "#{I = 2ᵇ − 1} / #pixels",
         "CellProfiler `PercentMaximal`",
         dims=(2,),
-        note="b: the fewest bits of 8, 10, 12, 14, 16, 32, 64 that hold the brightest pixel; floats up to 1: 1.",
+        note="b: the fewest bits of 8, 10, 12, 14, 16, 32, 64 that hold the brightest pixel; floats: 1.",
     ),
     _feature(
         "unevenness",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_cellseg.features.feature import Columns, Feature, Quantity
 from napari_cellseg.features.objects import Objects
+from napari_cellseg.features.pixels import native_pixels
 from napari_cellseg.features.quantiles import bucket_counts, fill_quantiles
 
 SHARES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
@@ -145,13 +146,8 @@ def intensity(objects: Objects, image: NDArray[Any], channels: Sequence[str] = (
 
 def readable_channel(channel: NDArray[Any]) -> NDArray[Any]:
     """One channel of an image as kernels read it: (Z, Y, X), a copy only of types that they don't know."""
-    native = channel.dtype.newbyteorder("=")
-    if native.kind == "b":
-        channel = channel.view(np.uint8)
-    elif native == np.float16:
-        channel = channel.astype(np.float32)
-    elif native == np.longdouble or native != channel.dtype:
-        channel = channel.astype(np.float64 if native == np.longdouble else native)
+    channel = native_pixels(channel)
+    channel = channel.view(np.uint8) if channel.dtype.kind == "b" else channel
     return channel[None] if channel.ndim == 2 else channel
 
 
