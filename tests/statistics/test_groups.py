@@ -29,7 +29,8 @@ def cells(
     table["eccentricity"] = rng.beta(2, 5, len(table))
     table["touches_border"] = rng.random(len(table)) < 0.2
     table["centroid-0"] = rng.uniform(0, 100, len(table))
-    table.attrs["units"] = {"area": "µm²"}
+    table["orientation"] = rng.uniform(-1.5, 1.5, len(table))
+    table.attrs["units"] = {"area": "µm²", "orientation": "rad"}
     return table
 
 

@@ -15,6 +15,8 @@ from napari_cellseg.statistics.replicates import Average, GroupValues, group_val
 
 MOST_GROUPS = 20
 """Groups that are compared without naming them."""
+ANGLE = "rad"
+"""Unit of columns that are not compared unless named: angles start again, so their mean says nothing."""
 _PLACES = re.compile(r"index|label|[tz]|(bbox|centroid|centroid_weighted)-\d.*")
 
 
@@ -202,7 +204,8 @@ def _feature_names(
     taken = {settings.by, settings.replicates}
     if features is None:
         free = [c for c in table.columns if c not in taken and not _PLACES.fullmatch(str(c))]
-        features = [name for name in free if is_numeric(table[name])]
+        units = table.attrs.get("units", {})
+        features = [name for name in free if is_numeric(table[name]) and units.get(name) != ANGLE]
     for name in features:
         if name not in table.columns:
             raise OptionError(

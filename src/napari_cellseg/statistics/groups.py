@@ -101,7 +101,7 @@ def compare_groups(
         Column of the groups: condition, well, class, time.
     features : sequence of str, optional
         Columns to compare; None: every column of numbers but places and names (``index``, ``t``,
-        ``centroid-0`` …).
+        ``centroid-0`` …) and angles (unit ``"rad"``).
     groups : sequence, optional
         Values of `by` to compare, in this order; None: all, in their order (at most 20). A named group that
         the table does not have is compared as an empty one.
