@@ -132,7 +132,7 @@ def correction(viewer: napari.Viewer) -> None:
     wait(segmenting.panel.button.isEnabled)
     segmenting.panel.button.click()
     wait(lambda: not segmenting.panel.job.running)
-    segmenting.panel.model_form.confidence.box.setValue(0.9)
+    segmenting.panel.model_form.confidence.box.setValue(0.97)
     settle()
     dock = CorrectDock(viewer)
     viewer.window.add_dock_widget(dock, name="CellSeg correct", area="right")
