@@ -176,3 +176,12 @@ def test_of_equally_near_objects_the_lowest_label_counts():
     labels[4, 4], labels[0, 4], labels[8, 4], labels[4, 0], labels[4, 8] = 50, 8, 7, 9, 6
     found = neighbours(Objects.found_in(labels))
     assert found["nearest_index"].tolist() == [50, 50, 50, 50, 6]
+
+
+def test_a_nearest_index_without_its_distance_can_change_anywhere():
+    labels = np.zeros((40, 2000), np.int32)
+    labels[10:14, 10::20] = np.arange(1, 101)
+    everyone = Objects.found_in(labels)
+    found = neighbours(everyone, everyone)
+    named = neighbours_to_measure(everyone, everyone.boxes[:1], {"nearest_index": found["nearest_index"]})
+    assert len(named) == 100

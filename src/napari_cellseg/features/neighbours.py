@@ -143,7 +143,8 @@ def neighbours_to_measure(
         after the edit, or of objects whose class changed.
     previous : mapping of str to (N,) array-like
         What was measured before the edit, aligned with ``objects.ids``; columns that begin with ``nearest_``
-        say how far each object sees, NaN without limit. Without such columns only contacts and density count.
+        say how far each object sees, NaN without limit, as does a ``nearest_index`` without its distance.
+        Without such columns only contacts and density count.
 
     Returns
     -------
@@ -154,6 +155,8 @@ def neighbours_to_measure(
     ndim, size = objects.ndim, np.array(objects.spacing)
     boxes = np.asarray(changed, np.float64).reshape(-1, 2 * ndim)
     reach = np.full(len(objects), max(DENSITY_RADIUS * size[-1], (TOUCHING_GAP + 1) * np.linalg.norm(size)))
+    if "nearest_index" in previous and "nearest_distance" not in previous:
+        return objects.ids
     for name, values in previous.items():
         if name.startswith("nearest_") and not name.startswith("nearest_index"):
             reach = np.fmax(reach, np.where(np.isnan(values), np.inf, values))

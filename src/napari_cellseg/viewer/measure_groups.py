@@ -13,10 +13,12 @@ TITLES = {
     "feret": "Widths (Feret)",
     "position": "Position",
     "intensity": "Intensity",
+    "background": "Intensity over background",
     "texture": "Texture",
     "neighbours": "Neighbours",
     "classes": "Other classes",
     "volume": "Volume",
+    "hull": "Convex hull",
     "moments": "Moments",
 }
 LISTED = 14
