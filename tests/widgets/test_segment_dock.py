@@ -151,6 +151,22 @@ def test_the_keyboard_moves_the_slider_too(qtbot, dock, viewer: ViewerModel, add
     assert len(sliders._undo) == 1
 
 
+def test_a_slider_that_rests_says_so(qtbot, dock, viewer: ViewerModel, add_field) -> None:
+    add_field()
+    run(qtbot, dock)
+    panel = dock.panel
+    slider = panel._results[result(viewer)][0]
+    before = panel.line.text()
+    slider.rest()
+    assert "slider rests" in panel.line.text()
+    assert not panel.table_button.isEnabled()
+    panel.model_form.confidence.box.setValue(0.9)
+    assert slider.threshold == 0.5
+    slider.wake()
+    qtbot.waitUntil(lambda: panel.line.text() == before)
+    assert panel.table_button.isEnabled()
+
+
 class Gate:
     """A job that waits in its thread until it is let through."""
 
