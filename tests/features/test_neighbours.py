@@ -8,6 +8,7 @@ from scipy import ndimage
 from skimage.segmentation import find_boundaries
 
 from napari_cellseg.features.contacts import find_contacts
+from napari_cellseg.features.gaps import FEW, nearest_gaps
 from napari_cellseg.features.neighbours import (
     DENSITY_RADIUS,
     FEATURES,
@@ -185,3 +186,16 @@ def test_a_nearest_index_without_its_distance_can_change_anywhere():
     found = neighbours(everyone, everyone)
     named = neighbours_to_measure(everyone, everyone.boxes[:1], {"nearest_index": found["nearest_index"]})
     assert len(named) == 100
+
+
+def test_gaps_of_a_few_objects_are_those_among_all():
+    rng = np.random.default_rng(11)
+    labels = cells(rng, (400, 400), 0.002)
+    labels[rng.integers(0, 400, 300), rng.integers(0, 400, 300)] = np.arange(1000, 1300)
+    labels[5, :] = 2000
+    everyone = Objects.found_in(labels, spacing=(2.0, 0.7))
+    assert len(everyone) > FEW
+    expected = nearest_gaps(everyone, everyone)
+    for start in range(0, len(everyone), 60):
+        some = everyone.take(slice(start, start + 60))
+        assert nearest_gaps(some, everyone).tolist() == expected[start : start + 60].tolist()

@@ -10,6 +10,9 @@ from napari_cellseg.features.contacts import is_border
 from napari_cellseg.features.intensity import stack_boxes
 from napari_cellseg.features.objects import Objects
 
+FEW = 100
+"""Up to so many objects the others that cannot be nearest are sorted out by their boxes first."""
+
 
 def nearest_gaps(objects: Objects, everyone: Objects) -> NDArray[np.float64]:
     """Distance from border to border of each object's nearest other object.
@@ -31,6 +34,8 @@ def nearest_gaps(objects: Objects, everyone: Objects) -> NDArray[np.float64]:
     """
     if len(objects) == 0 or len(everyone) < 2:
         return np.full(len(objects), np.nan)
+    if len(objects) <= FEW:
+        everyone = _reachable(objects, everyone)
     labels = everyone.labels if everyone.ndim == 3 else everyone.labels[None]
     boxes = stack_boxes(everyone)
     size = np.array((1.0,) * (3 - everyone.ndim) + everyone.spacing)
@@ -43,6 +48,19 @@ def nearest_gaps(objects: Objects, everyone: Objects) -> NDArray[np.float64]:
     _search_nearest(rows, boxes, points, starts, members, bounds, tile, size**2, found)
     gaps: NDArray[np.float64] = np.sqrt(found)
     return gaps
+
+
+def _reachable(objects: Objects, everyone: Objects) -> Objects:
+    """The objects, and those that could be nearest to one of them: others are nearer for certain."""
+    lows, highs = everyone.boxes[:, : everyone.ndim], everyone.boxes[:, everyone.ndim :]
+    kept = np.isin(everyone.ids, objects.ids)
+    for label, box in zip(objects.ids, objects.boxes, strict=True):
+        low, high = box[: everyone.ndim], box[everyone.ndim :]
+        least = np.maximum(np.maximum(low - highs, lows - high), 0) * everyone.spacing
+        most = np.maximum(high - lows, highs - low) * everyone.spacing
+        bound = np.square(most[everyone.ids != label]).sum(axis=1).min()
+        kept |= np.square(least).sum(axis=1) <= bound
+    return everyone.take(kept)
 
 
 @njit(cache=True, nogil=True)
