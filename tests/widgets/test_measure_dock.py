@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QWidget
 
 from napari_cellseg.events import Progress
 from napari_cellseg.features.measuring import measure
+from napari_cellseg.features.tables import read_table
 from napari_cellseg.widgets.measure_dock import MeasureDock
 
 from .conftest import TIMEOUT
@@ -79,6 +81,30 @@ def test_the_result_follows_an_edit(qtbot, dock: MeasureDock, viewer: ViewerMode
     qtbot.waitUntil(lambda: "8 cells" in dock.panel.result.line.text())
     layer.undo()
     qtbot.waitUntil(lambda: "9 cells" in dock.panel.result.line.text())
+
+
+@pytest.mark.parametrize("name", ["cells.csv", "cells.parquet"])
+def test_save_the_table(qtbot, dock: MeasureDock, viewer: ViewerModel, tmp_path: Path, name: str) -> None:
+    layer = add_field(viewer, scale=(0.5, 0.5), units=("µm", "µm"))
+    layer.features = {"index": range(10), "class": ["", *"ab" * 4, "c"]}
+    run(qtbot, dock)
+    dock.panel.save(tmp_path / name)
+    qtbot.waitUntil(lambda: not dock.panel.job.running, timeout=TIMEOUT)
+    assert f"Saved {tmp_path / name}" in dock.panel.notes.text()
+    saved = read_table(tmp_path / name)
+    assert saved["area"].tolist() == layer.features["area"][1:].tolist()
+    assert "".join(saved["class"]) == "ababababc"
+    assert saved.attrs["units"]["area"] == "µm²"
+    assert saved.attrs["provenance"]["settings"]["layer"] == "cells"
+
+
+def test_an_error_while_saving_is_said(qtbot, dock: MeasureDock, viewer: ViewerModel, tmp_path: Path) -> None:
+    add_field(viewer)
+    run(qtbot, dock)
+    dock.panel.save(tmp_path / "cells.xyz")
+    qtbot.waitUntil(lambda: not dock.panel.job.running, timeout=TIMEOUT)
+    assert "cells.xyz" in dock.panel.error.sentence.text()
+    assert dock.panel.button.isEnabled()
 
 
 def test_each_layer_keeps_its_result(qtbot, dock: MeasureDock, viewer: ViewerModel) -> None:

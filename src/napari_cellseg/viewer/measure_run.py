@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import pandas as pd
 from napari.layers import Labels
 
 from napari_cellseg.errors import OptionError
-from napari_cellseg.events import Job
+from napari_cellseg.events import Job, Progress
 from napari_cellseg.features.measuring import measuring
+from napari_cellseg.features.tables import sidecar_path, table_provenance, write_table
 from napari_cellseg.images.reading import PixelSize
 from napari_cellseg.viewer.evaluate_run import size_words
 from napari_cellseg.viewer.measure_inputs import ImageChannel, MeasuredLabels, stacked
@@ -208,6 +210,42 @@ def _arguments(request: MeasureRequest) -> dict[str, Any]:
         "channels": channels or None,
         "volume": request.choices.volume,
     }
+
+
+def saving_table(
+    measurement: Measurement, table: pd.DataFrame, path: Path, *, excel: bool
+) -> Job[list[Path]]:
+    """The job that writes a table with its units and where it comes from.
+
+    Parameters
+    ----------
+    measurement : Measurement
+        What was measured.
+    table : DataFrame
+        Its rows as they are now, classes included.
+    path : Path
+        Ends in ``.csv`` or ``.parquet``.
+    excel : bool
+        Whether a CSV is for Excel.
+    """
+    request = measurement.request
+    yield Progress("Reading the labels", 0, 2)
+    origin = table_provenance(
+        np.asarray(request.labels.data),
+        scale=request.scale,
+        unit=request.unit,
+        settings={
+            "layer": request.layer.name,
+            "features": list(request.choices.features or ()),
+            "channels": [channel.name for channel in request.choices.channels],
+            "volume": request.choices.volume,
+        },
+    )
+    yield Progress("Writing the table", 1, 2)
+    written = table.copy()
+    written.attrs["units"] = measurement.table.attrs.get("units", {})
+    write_table(written, path, excel=excel, provenance=origin)
+    return [path, sidecar_path(path)]
 
 
 def joined_rows(layer: Labels) -> pd.DataFrame | None:

@@ -81,6 +81,11 @@ class MeasuredLayer:
         return self._joined
 
     @property
+    def measurement(self) -> Measurement:
+        """What was measured, as it is now."""
+        return Measurement(self.request, self._table)
+
+    @property
     def units(self) -> dict[str, str]:
         """Unit of each column."""
         return dict(self._table.attrs.get("units", {}))

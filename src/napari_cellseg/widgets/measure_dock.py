@@ -7,6 +7,7 @@ from napari_cellseg.widgets.connections import unwrapped
 from napari_cellseg.widgets.dock import Dock, scrolling
 from napari_cellseg.widgets.measure_colours import ColourPanel
 from napari_cellseg.widgets.measure_panel import MeasurePanel
+from napari_cellseg.widgets.measure_plots import PlotPanel
 
 
 class MeasureDock(Dock):
@@ -17,16 +18,20 @@ class MeasureDock(Dock):
         viewer = unwrapped(viewer)
         self.panel = MeasurePanel(viewer, self._connections)
         self.colours = ColourPanel()
+        self.plots = PlotPanel(viewer, self._connections)
         self.tabs = QTabWidget()
-        self.tabs.setAccessibleName("Measure or colour")
+        self.tabs.setAccessibleName("Measure, colour or plot")
         self.tabs.addTab(scrolling(self.panel), "Measure")
         self.tabs.addTab(scrolling(self.colours), "Colour")
+        self.tabs.addTab(scrolling(self.plots), "Plot")
         self.fill(viewer, self.tabs)
         self.panel.measured_changed.connect(self._on_measured)
         self.panel.forgotten.connect(self.colours.forget)
+        self._connections.at_end(self.plots.close_plots)
         self._connections.at_end(self.colours.close_colours)
         self._connections.at_end(self.panel.close_results)
         self._connections.at_end(self.panel.job.close_job())
 
     def _on_measured(self) -> None:
         self.colours.show_measured(self.panel.measured)
+        self.plots.show_measured(self.panel.measured)

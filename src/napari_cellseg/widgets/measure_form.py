@@ -165,6 +165,7 @@ class MeasureForm(QWidget):
             box.setChecked(choice.name in ticked if choice.name in before else choice.usual)
             box.setEnabled(possible[choice.needs])
             explain(box, choice.title, choice.tooltip)
+            box.setMinimumWidth(60)
             box.toggled.connect(self.changed)
             self._grid.addWidget(box, *divmod(place, 2))
             self.groups[choice.name] = box

@@ -1,15 +1,22 @@
 """Measure a labels layer: choose, read what will happen, press one button, read the result."""
 
 from itertools import pairwise
+from pathlib import Path
 
 from napari.components import ViewerModel
 from napari.layers import Labels
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
 
 from napari_cellseg.errors import CellSegError
 from napari_cellseg.viewer.coalesced import Coalesced
-from napari_cellseg.viewer.measure_run import Measurement, MeasureRequest, measuring_layer, request_sentence
+from napari_cellseg.viewer.measure_run import (
+    Measurement,
+    MeasureRequest,
+    measuring_layer,
+    request_sentence,
+    saving_table,
+)
 from napari_cellseg.viewer.measured_layer import MeasuredLayer
 from napari_cellseg.widgets.connections import Connections
 from napari_cellseg.widgets.features_table import open_features_table
@@ -19,6 +26,12 @@ from napari_cellseg.widgets.measure_form import MeasureForm
 from napari_cellseg.widgets.measure_result import MeasureResult
 from napari_cellseg.widgets.messages import ErrorBox
 
+FILE_TYPES = {
+    "CSV (*.csv)": (".csv", False),
+    "CSV for Excel (*.csv)": (".csv", True),
+    "Parquet (*.parquet)": (".parquet", False),
+}
+"""What a table can be saved as: the suffix where the user typed none, and whether it is for Excel."""
 CHECK_INTERVAL = 0.15
 """Seconds between two looks at what would be measured, while the form changes."""
 
@@ -76,6 +89,7 @@ class MeasurePanel(QWidget):
             self.form.labels, self.form.channels, self.form.objects, self.form.pixel,
             self.form.advanced.button, self.form.whole, self.button, self.job.cancel_button,
             self.error.details, self.error.text, self.result.feature, self.result.table_button,
+            self.result.save_button,
         ]  # fmt: skip
         for before, after in pairwise(order):
             QWidget.setTabOrder(before, after)
@@ -89,6 +103,7 @@ class MeasurePanel(QWidget):
         self.job.cancelled.connect(self._on_cancelled)
         self.job.warned.connect(self.notes.say)
         self.result.table_asked.connect(self._on_table)
+        self.result.save_asked.connect(self._on_save)
         self._connections.connect(self._viewer.layers.events.removed, self._on_removed)
 
     # -- what will be measured ----------------------------------------------------------------------------
@@ -126,8 +141,10 @@ class MeasurePanel(QWidget):
         self.job.start(measuring_layer(request))
         self._preflight()
 
-    def _on_success(self, result: Measurement) -> None:
-        if result.request.layer in self._results:
+    def _on_success(self, result: Measurement | list[Path]) -> None:
+        if isinstance(result, list):
+            self.notes.say(f"Saved {result[0]}; units and definitions in {result[1].name}.")
+        elif result.request.layer in self._results:
             self._take(result)
         else:
             self.notes.say("The labels layer was removed while it was measured.")
@@ -170,6 +187,22 @@ class MeasurePanel(QWidget):
         if measured is not None:
             measured.flush()
             open_features_table(self._viewer, measured.layer)
+
+    def _on_save(self) -> None:
+        path, chosen = QFileDialog.getSaveFileName(self, "Save the table", "cells.csv", ";;".join(FILE_TYPES))
+        if path:
+            suffix, excel = FILE_TYPES.get(chosen, (".csv", False))
+            self.save(Path(path) if Path(path).suffix else Path(path + suffix), excel=excel)
+
+    def save(self, path: Path, *, excel: bool = False) -> None:
+        """Write the table of the chosen layer."""
+        measured = self.measured
+        if measured is None or self.job.running:
+            return
+        self.error.clear()
+        measured.flush()
+        self.job.start(saving_table(measured.measurement, measured.table, path, excel=excel))
+        self._preflight()
 
     def _on_removed(self, event: object = None) -> None:
         for layer in [layer for layer in self._results if layer not in self._viewer.layers]:

@@ -20,9 +20,10 @@ COLUMNS = 3
 
 
 class MeasureResult(QWidget):
-    """Shows a measured layer. Signal `table_asked`: the features table is wanted."""
+    """Shows a measured layer. Signals: `table_asked` (the features table), `save_asked` (a file)."""
 
     table_asked = Signal()
+    save_asked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -33,9 +34,16 @@ class MeasureResult(QWidget):
         self.values: dict[str, QLabel] = {}
         self.numbers = self._cards()
         self.table_button = QPushButton("Features ta&ble")
+        self.save_button = QPushButton("&Save table…")
         explain(self.table_button, "Features table", "Open napari's table with a row per object.")
+        explain(
+            self.save_button, "Save table",
+            "A row per cell, as CSV, CSV for Excel, or Parquet; units, definitions and where it comes from lie "
+            "in a second file beside it.",
+        )  # fmt: skip
         buttons = QHBoxLayout()
         buttons.addWidget(self.table_button)
+        buttons.addWidget(self.save_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.line, self.feature, self.numbers):
@@ -43,6 +51,7 @@ class MeasureResult(QWidget):
         layout.addLayout(buttons)
         self.feature.currentIndexChanged.connect(self._show_numbers)
         self.table_button.clicked.connect(self.table_asked)
+        self.save_button.clicked.connect(self.save_asked)
         self.setVisible(False)
 
     def show_measured(self, measured: MeasuredLayer | None) -> None:
