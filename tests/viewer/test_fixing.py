@@ -5,8 +5,11 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_cellseg.review.quality import check_labels
+from napari_cellseg.viewer import editing
+from napari_cellseg.viewer.correct_session import CorrectSession
 from napari_cellseg.viewer.correcting import Correction
 from napari_cellseg.viewer.fixing import fix_findings
+from napari_cellseg.viewer.resuming import journals_of, resume
 
 
 def corrected(data: np.ndarray) -> Correction:
@@ -66,3 +69,25 @@ def test_a_chain_of_merges_leads_to_one_object() -> None:
     assert len(do.editor.index) == 1
     assert do.editor.undo_names == ("merge",)
     assert "gone already" in fix_findings(do, found)
+
+
+@pytest.mark.parametrize("large", [1, editing.LARGE])
+def test_all_of_a_kind_are_one_entry_of_the_journal(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(editing, "LARGE", large)
+    viewer = ViewerModel()
+    image = viewer.add_image(np.arange(2400, dtype=np.uint16).reshape(40, 60), name="field")
+    session = CorrectSession(viewer, viewer.add_labels(nested(), name="cells"), image, None)
+    do = session.correction
+    fix_findings(do, check_labels(do.layer.data, do.editor.index, ["duplicates"]))
+    after = do.layer.data.copy()
+    session.close()
+    (found,) = journals_of(image)
+    assert found.steps == 1
+    other = ViewerModel()
+    resumed = resume(other, other.add_image(image.data, name="field"), found)
+    again = CorrectSession(other, resumed.layer, other.layers["field"], None, resumed)
+    np.testing.assert_array_equal(resumed.layer.data, after)
+    assert str(resumed.layer.features["status"].iloc[4]) == "edited"
+    again.correction.editor.undo()
+    np.testing.assert_array_equal(resumed.layer.data, nested())
+    again.close()
