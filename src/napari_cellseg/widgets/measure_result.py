@@ -38,8 +38,8 @@ class MeasureResult(QWidget):
         explain(self.table_button, "Features table", "Open napari's table with a row per object.")
         explain(
             self.save_button, "Save table",
-            "A row per cell, as CSV, CSV for Excel, or Parquet; units, definitions and where it comes from lie "
-            "in a second file beside it.",
+            "A row per cell, as CSV, CSV for Excel, or Parquet; units, definitions and where it comes from "
+            "lie in a second file beside it.",
         )  # fmt: skip
         buttons = QHBoxLayout()
         buttons.addWidget(self.table_button)
