@@ -119,6 +119,8 @@ def run_extra(extra: Mapping[str, Extra], objects: Objects, image: NDArray[Any] 
     """
     ndim = objects.ndim
     columns: Columns = {name: np.full(len(objects), np.nan) for name in extra}
+    if not extra:
+        return columns
     last = monotonic()
     for i, (label, box) in enumerate(zip(objects.ids.tolist(), objects.boxes.tolist(), strict=True)):
         window = tuple(slice(a, b) for a, b in zip(box[:ndim], box[ndim:], strict=True))

@@ -1,0 +1,151 @@
+"""Time and memory of `measure` beside scikit-image's `regionprops_table`, in one process for each size.
+
+    python benchmarks/measure.py [--cells 1000 10000 100000] [--compared 10000]
+
+Cells in boxes of about 1,200 pixels, 10,000 of them on 4096 x 4096. scikit-image measures what it has of the
+same columns, on a part of the image with about `--compared` cells; its time is scaled to all of them.
+`measure` always computes whole groups, more than scikit-image is asked for.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import napari_cellseg as cs
+from napari_cellseg.features.choosing import family
+from napari_cellseg.features.registry import groups
+
+PITCH = 40.96
+"""Pixels from one cell to the next."""
+
+
+def cells(count: int, seed: int = 0) -> np.ndarray:
+    """Lobed cells on a grid, (edge, edge) int32."""
+    rng = np.random.default_rng(seed)
+    per_row = int(np.ceil(np.sqrt(count)))
+    labels = np.zeros((int(np.ceil(per_row * PITCH)),) * 2, np.int32)
+    for i in range(count):
+        centre = (np.array(divmod(i, per_row)) + 0.5) * PITCH
+        long, wide = rng.uniform(0.3, 0.48, 2) * PITCH
+        turn = rng.uniform(0, np.pi)
+        low = np.maximum(centre.astype(int) - 22, 0)
+        y, x = np.ogrid[low[0] : low[0] + 45, low[1] : low[1] + 45]
+        y, x = y - centre[0], x - centre[1]
+        along, across = y * np.cos(turn) + x * np.sin(turn), x * np.cos(turn) - y * np.sin(turn)
+        lobes = 1 + 0.1 * np.sin(5 * np.arctan2(across, along) + turn)
+        inside = (along / long) ** 2 + (across / wide) ** 2 < lobes
+        window = labels[low[0] : low[0] + 45, low[1] : low[1] + 45]
+        window[inside[: window.shape[0], : window.shape[1]]] = i + 1
+    return labels
+
+
+def seconds(work: Callable[[], object], repeats: int = 3) -> float:
+    """Best wall time."""
+    best = np.inf
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - started)
+    return float(best)
+
+
+def default_columns() -> dict[str, list[str]]:
+    """Default columns by group, of the groups that have some and need no classes."""
+    found = {
+        name: [f.name for f in group.features if f.default and 2 in f.dims]
+        for name, group in groups(2).items()
+        if group.needs != "classes"
+    }
+    return {name: columns for name, columns in found.items() if columns}
+
+
+def shared_properties(columns: list[str]) -> list[str]:
+    """Properties of scikit-image that are among some columns."""
+    from skimage.measure._regionprops import COL_DTYPES
+
+    return list(dict.fromkeys(p for p in map(family, columns) if p in COL_DTYPES))
+
+
+def compare(count: int, compared: int) -> dict[str, Any]:
+    """All numbers for one size."""
+    from skimage.measure import regionprops_table
+
+    labels = cells(count)
+    image = np.random.default_rng(1).integers(0, 4000, labels.shape, np.uint16)
+    started = time.perf_counter()
+    cs.measure(labels[:200, :200], image[:200, :200])
+    compiled = time.perf_counter() - started
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    cs.measure(labels, image)
+    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    edge = min(len(labels), int(np.ceil(np.sqrt(compared) * PITCH)))
+    part, part_image = labels[:edge, :edge].copy(), image[:edge, :edge].copy()
+    share = len(np.unique(part)[1:]) / count
+    columns = default_columns()
+    everything = [name for names in columns.values() for name in names]
+    rows = {}
+    for name, own in {"default set": everything, **columns}.items():
+        properties = shared_properties(own)
+        ours = seconds(lambda asked=own: cs.measure(labels, image, features=asked))
+        theirs = (
+            seconds(lambda p=properties: regionprops_table(part, part_image, properties=p), 1) / share
+            if properties
+            else None
+        )
+        rows[name] = {"ours": ours, "skimage": theirs, "columns": len(own), "properties": properties}
+    few = np.arange(1, 11) * (count // 11)
+    return {
+        "cells": count,
+        "edge": len(labels),
+        "first call": compiled,
+        "groups": rows,
+        "ten again": seconds(lambda: cs.measure(labels, image, only=few)),
+        "labels MB": labels.nbytes / 1e6,
+        "peak MB": peak / 1e6,
+    }
+
+
+def report(found: dict[str, Any]) -> None:
+    """Print the numbers of one size."""
+    count = found["cells"]
+    print(f"\n{count:,} cells on {found['edge']} x {found['edge']}")
+    print(
+        f"  {'group':14} {'columns':>8} {'measure':>10} {'per 1,000':>10} {'scikit-image':>13} {'ratio':>7}"
+    )
+    for name, row in found["groups"].items():
+        ours, theirs = row["ours"], row["skimage"]
+        them = f"{theirs:10.2f} s  {theirs / ours:6.0f}x" if theirs is not None else "     has none"
+        per = ours / count * 1e6
+        print(f"  {name:14} {row['columns']:>8} {ours * 1e3:7.0f} ms {per:7.1f} ms {them}")
+    again, peak = found["ten again"] * 1e3, found["peak MB"] / found["labels MB"]
+    print(f"  ten cells again: {again:.0f} ms; first call: {found['first call']:.1f} s, or compiled before")
+    print(f"  memory on top: {found['peak MB']:.0f} MB, {peak:.2f} x the labels' {found['labels MB']:.0f} MB")
+
+
+def main() -> None:
+    """Measure each size in a process of its own."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--cells", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--compared", type=int, default=10_000)
+    parser.add_argument("--inside", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.inside:
+        print(json.dumps(compare(arguments.inside, arguments.compared)))
+        return
+    for count in arguments.cells:
+        command = [sys.executable, __file__, "--inside", str(count), "--compared", str(arguments.compared)]
+        finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        report(json.loads(finished.stdout.splitlines()[-1]))
+
+
+if __name__ == "__main__":
+    main()
