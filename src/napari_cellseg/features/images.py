@@ -82,7 +82,8 @@ IMAGE_FEATURES = (
         "#{I = 2ᵇ − 1} / #pixels",
         "CellProfiler `PercentMaximal`",
         dims=(2,),
-        note="b: the fewest bits of 8, 10, 12, 14, 16, 32, 64 that hold the brightest pixel; floats: 1.",
+        note="b: the fewest bits of 8, 10, 12, 14, 16, 32, 64 that hold the brightest pixel; floats: 1. "
+        "CellProfiler counts pixels at the image's own maximum, saturated or not.",
     ),
     _feature(
         "unevenness",

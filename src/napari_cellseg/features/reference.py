@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from napari_cellseg.features.feature import Feature, Group
+from napari_cellseg.features.images import IMAGE_FEATURES
 from napari_cellseg.features.registry import GROUPS, unit_of
 
 HEAD = """# All features
@@ -30,6 +31,19 @@ NEEDS = {
 }
 
 
+TABLE = """| column | unit | what it is | formula | source | how it differs |
+|---|---|---|---|---|---|
+"""
+
+IMAGES = """
+## Whole images
+
+`napari_cellseg.features.images.measure_images` gives a row for each image, plane or volume; classes and
+several channels end the names as above. The quality of the image is measured in planes.
+
+"""
+
+
 def feature_reference() -> str:
     """The whole page as Markdown."""
     defaults = [f.name for g in GROUPS for f in g.features if f.default]
@@ -40,9 +54,8 @@ def feature_reference() -> str:
     ]
     for group in GROUPS:
         parts.append(f"\n## {group.name}\n\n{_about(group)}\n\n")
-        parts.append("| column | unit | what it is | formula | source | how it differs |\n")
-        parts.append("|---|---|---|---|---|---|\n")
-        parts += [_row(family) for family in _families(group.features)]
+        parts += [TABLE, *(_row(family) for family in _families(group.features))]
+    parts += [IMAGES, TABLE, *(_row([feature]) for feature in IMAGE_FEATURES)]
     return "".join(parts)
 
 
