@@ -203,6 +203,9 @@ def test_a_job_that_is_closed_starts_no_more_work(scene):
     [
         ({"features": ["aera"]}, OptionError, "Did you mean 'area'"),
         ({"features": "zzz"}, OptionError, "Groups are size"),
+        ({"features": "texture"}, OptionError, "needs an image"),
+        ({"features": ["area", "classes"]}, OptionError, "needs a table with the classes"),
+        ({"features": "sphericity"}, OptionError, "in 2 dimensions"),
         ({"scale": (1.0, 2.0, 3.0)}, OptionError, "scale must be"),
         ({"scale": 0}, OptionError, "scale must be"),
         ({"axes": "CYX"}, AxesError, "axes"),

@@ -46,7 +46,7 @@ def choose_features(
     found = groups(dims)
     for name in wanted:
         if name != DEFAULT:
-            _check_name(name, found, given)
+            _check_name(name, found, dims, given)
     chosen = {}
     for group in found.values():
         kept = tuple(
@@ -62,20 +62,17 @@ def _is_wanted(feature: Feature, wanted: Sequence[str], possible: bool) -> bool:
     return by_default or feature.group in wanted or feature.name in wanted or family(feature.name) in wanted
 
 
-def _check_name(name: str, found: dict[str, Group], given: dict[str, bool]) -> None:
-    dims_of = [g for g in found.values() if name == g.name or _has(g, name)]
-    if not dims_of:
-        known = [*found, *dict.fromkeys(n for g in found.values() for f in g.features for n in _names(f))]
+def _check_name(name: str, found: dict[str, Group], dims: int, given: dict[str, bool]) -> None:
+    names = {g.name: {n for f in g.features if dims in f.dims for n in _names(f)} for g in found.values()}
+    holders = [g for g in found.values() if name == g.name or name in names[g.name]]
+    if not holders:
+        known = sorted({*found, *(n for those in names.values() for n in those)})
         near = get_close_matches(name, known, 3)
         hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Groups are {', '.join(found)}."
-        raise OptionError(f"There is no feature or group '{name}' for these objects. {hint}")
-    for group in dims_of:
+        raise OptionError(f"There is no feature or group '{name}' in {dims} dimensions. {hint}")
+    for group in holders:
         if not given[group.needs]:
             raise OptionError(f"'{name}' needs {_NEEDS[group.needs]}, which was not given.")
-
-
-def _has(group: Group, name: str) -> bool:
-    return any(name in _names(feature) for feature in group.features)
 
 
 def _names(feature: Feature) -> tuple[str, ...]:
