@@ -129,3 +129,18 @@ def test_what_is_measured_again_sees_all_objects():
         "nearest_distance_to-b",
         "contacts_with-b",
     ]
+
+
+def test_a_class_has_its_columns_in_planes_without_it():
+    labels = np.stack([tiles(1, 3), tiles(1, 3)])
+    known = pd.DataFrame({"index": [3, 6, 9] * 2, "t": [0, 0, 0, 1, 1, 1], "class": list("aabaaa")})
+    found = measure(labels, axes="TYX", table=known, features="classes")
+    assert found["contacts_with-b"].tolist() == [0, 1, 0, 0, 0, 0]
+    assert found["contacts_with-b"].dtype == np.int64
+    assert found["nearest_distance_to-b"].tolist()[3:] == pytest.approx([np.nan] * 3, nan_ok=True)
+
+
+def test_classes_that_are_not_listed_are_refused():
+    everyone = Objects.found_in(tiles(1, 2))
+    with pytest.raises(OptionError, match="objects of"):
+        classes(everyone, everyone, ["a", "b"], ["a"])

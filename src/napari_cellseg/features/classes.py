@@ -47,7 +47,7 @@ FEATURES = (
 )
 
 
-def classes(objects: Objects, everyone: Objects, names: Names) -> Columns:
+def classes(objects: Objects, everyone: Objects, names: Names, kinds: Sequence[str] | None = None) -> Columns:
     """Measure the classes group: ``nearest_distance_to-CLASS`` and ``contacts_with-CLASS`` of each class.
 
     Parameters
@@ -58,8 +58,15 @@ def classes(objects: Objects, everyone: Objects, names: Names) -> Columns:
         All objects in the same labels.
     names : sequence of str or None
         Class of each object of `everyone`; None where it has none.
+    kinds : sequence of str, optional
+        The classes that have columns. None: those that are there.
+
+    Raises
+    ------
+    OptionError
+        Where the classes don't fit the objects, or one is not among `kinds`.
     """
-    kinds, codes = _coded(everyone, names)
+    kinds, codes = _coded(everyone, names, kinds)
     centres = centroids(everyone)
     rows = np.searchsorted(everyone.ids, objects.ids)
     contacts = find_contacts(objects)
@@ -80,7 +87,7 @@ def enriching(
     """Compare contacts with chance step by step; `contact_enrichment` does it in one go and explains it."""
     if shuffles < 1:
         raise OptionError(f"There must be at least one shuffle, not {shuffles}.")
-    kinds, codes = _coded(everyone, names)
+    kinds, codes = _coded(everyone, names, None)
     contacts = find_contacts(everyone, gap)
     others = np.searchsorted(everyone.ids, contacts.others)
     known = (contacts.rows < others) & (codes[contacts.rows] >= 0) & (codes[others] >= 0)
@@ -140,11 +147,16 @@ def contact_enrichment(
     return drain(enriching(everyone, names, gap=gap, shuffles=shuffles, seed=seed), progress)
 
 
-def _coded(everyone: Objects, names: Names) -> tuple[list[str], NDArray[np.int64]]:
+def _coded(
+    everyone: Objects, names: Names, kinds: Sequence[str] | None
+) -> tuple[list[str], NDArray[np.int64]]:
     """The classes in order, and which of them each object has; -1 where it has none."""
     if len(names) != len(everyone):
         raise OptionError(f"Each of the {len(everyone)} objects needs a class or None, not {len(names)}.")
-    kinds = sorted({name for name in names if name is not None})
+    there = {name for name in names if name is not None}
+    kinds = sorted(there) if kinds is None else list(kinds)
+    if not there <= set(kinds):
+        raise OptionError(f"The classes are {kinds}, but there are objects of {sorted(there - set(kinds))}.")
     place = {name: code for code, name in enumerate(kinds)}
     codes = np.array([-1 if name is None else place[name] for name in names], np.int64)
     return kinds, codes

@@ -68,7 +68,8 @@ class Group:
     measure : callable
         ``measure(objects)``; with `needs` ``"image"`` ``measure(objects, image, channels)`` with the image of
         the labels' shape plus a last axis of channels, and the channels' names; with ``"classes"``
-        ``measure(objects, everyone, classes)`` with a name, or None, for each of all objects. A group that is
+        ``measure(objects, everyone, classes, kinds)`` with a name, or None, for each of all objects, and the
+        names of all classes, or None where these are those that are there. A group that is
         not `alone` is given all objects too: ``measure(objects, everyone)``. Returns `Columns`. One channel:
         plain names; several: ``name-channel``.
     needs : {"labels", "image", "classes"}

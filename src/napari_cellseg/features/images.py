@@ -11,7 +11,7 @@ from napari_cellseg.errors import OptionError
 from napari_cellseg.events import Job, Progress, drain
 from napari_cellseg.features.aligned import align, resolve_spacing
 from napari_cellseg.features.feature import Feature, Quantity
-from napari_cellseg.features.joining import INDEX, check_known, classes_of
+from napari_cellseg.features.joining import INDEX, check_known, classes_of, kinds_of
 from napari_cellseg.features.objects import Objects
 from napari_cellseg.features.quality import blur, focus, saturation, unevenness
 from napari_cellseg.features.registry import unit_of
@@ -175,7 +175,7 @@ def measuring_images(
     places = tuple(a.lower() for a in planes.outer_axes)
     known = check_known(table, places)
     has_classes = known is not None and "class" in known
-    kinds = sorted({str(c) for c in known["class"].dropna()}) if known is not None and has_classes else None
+    kinds = kinds_of(known)
     rows = []
     for plane in range(len(planes)):
         yield Progress("Measuring images", plane, len(planes))

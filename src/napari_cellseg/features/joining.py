@@ -69,6 +69,13 @@ def join(measured: pd.DataFrame, table: pd.DataFrame | None, planes: Sequence[st
     return pd.concat([joined, rest], axis=1)
 
 
+def kinds_of(table: pd.DataFrame | None) -> list[str]:
+    """Classes of a table, in order, in whichever plane they are."""
+    if table is None or "class" not in table:
+        return []
+    return sorted({str(value) for value in table["class"].dropna()})
+
+
 def classes_of(ids: pd.DataFrame, table: pd.DataFrame | None, planes: Sequence[str]) -> list[str | None]:
     """Class of each object, None where it is not known.
 

@@ -12,7 +12,7 @@ from napari_cellseg.events import Job, Progress, drain
 from napari_cellseg.features.aligned import AlignedPlanes, align, resolve_spacing
 from napari_cellseg.features.choosing import Chosen, choose_features, kept_columns
 from napari_cellseg.features.feature import Columns, Feature
-from napari_cellseg.features.joining import INDEX, check_known, classes_of, join
+from napari_cellseg.features.joining import INDEX, check_known, classes_of, join, kinds_of
 from napari_cellseg.features.objects import Objects
 from napari_cellseg.features.registry import unit_of
 from napari_cellseg.features.running import Extra, relay, run_aside, run_extra, run_groups
@@ -200,7 +200,7 @@ def _measure_objects(task: _Task, plane: int) -> Generator[float, None, tuple[Co
     places = {axis.lower(): np.full(len(everyone), i) for axis, i in task.planes.place(plane).items()}
     first = {INDEX: everyone.ids, **places}
     classes = classes_of(pd.DataFrame(first), task.known, tuple(places))
-    names = {"channels": task.planes.channels, "classes": classes}
+    names = {"channels": task.planes.channels, "classes": classes, "kinds": kinds_of(task.known)}
     part = 0.5 if task.extra else 1.0
     found = yield from relay(
         run_groups(task.chosen, objects, everyone, image, names), lambda share: part * share

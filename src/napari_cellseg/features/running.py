@@ -45,13 +45,14 @@ def run_groups(
     image : (Y, X, C) or (Z, Y, X, C) ndarray, optional
         Their image.
     names : mapping
-        ``"channels"``: names of the channels; ``"classes"``: a name or None for each of `everyone`.
+        ``"channels"``: names of the channels; ``"classes"``: a name or None for each of `everyone`;
+        ``"kinds"``: the classes.
     """
     chunks = list(objects.chunks()) or [objects]
     arguments: dict[str, tuple[Any, ...]] = {
         "labels": (),
         "image": (image, names["channels"]),
-        "classes": (names["classes"],),
+        "classes": (names["classes"], names["kinds"]),
     }
     pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1), thread_name_prefix="measure")
     try:
