@@ -82,6 +82,12 @@ def test_a_disc_is_round_in_every_way():
     assert measured["axis_major_length"] == pytest.approx(120, rel=0.01)
 
 
+@pytest.mark.parametrize("side", range(1, 60))
+def test_squares_are_not_eccentric_whatever_their_pixels(side):
+    measured = shapes_of(np.ones((side, side), np.uint8), (0.3, 0.3))
+    assert measured["eccentricity"][0] == pytest.approx(0, abs=1e-7)
+
+
 def test_an_ellipse_has_its_axes_and_orientation():
     labels = np.zeros((200, 200), np.int32)
     labels[ellipse(100, 100, 60, 20, rotation=np.pi / 6)] = 1
@@ -127,3 +133,12 @@ def test_columns_are_those_of_the_registry():
         measured = shapes_of(labels)
         assert list(measured) == [f.name for f in FEATURES]
         assert {str(values.dtype) for values in measured.values()} == {"float64"}
+
+
+@pytest.mark.parametrize("offset", [(0, 0), (7, 3), (301, 17)])
+def test_round_objects_have_an_eccentricity_of_0(offset):
+    for radius in range(1, 30):
+        y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+        labels = np.zeros((400, 100), np.int32)
+        labels[offset[0] :, offset[1] :][: len(y), : len(x)] = y**2 + x**2 <= radius**2
+        assert shapes_of(labels)["eccentricity"][0] == pytest.approx(0, abs=1e-6)

@@ -142,7 +142,9 @@ def shape(objects: Objects) -> Columns:
         "axis_major_length": major,
         "axis_minor_length": minor,
         "orientation": angle,
-        "eccentricity": np.sqrt(1 - np.divide(small, large, out=np.ones(len(area)), where=large > 0)),
+        "eccentricity": np.sqrt(
+            np.maximum(1 - np.divide(small, large, out=np.ones(len(area)), where=large > 0), 0)
+        ),
         "aspect_ratio": _ratio(major, minor),
         "elongation": 1 - _ratio(minor, major),
         "area_convex": convex,
@@ -191,10 +193,10 @@ def _ellipse(mask: Any, sy: float, sx: float) -> tuple[float, float, float]:
     var_x = (xx - sum_x * sum_x / n) / n * sx * sx
     cov = (yx - sum_y * sum_x / n) / n * sy * sx
     large = (var_y + var_x) / 2 + sqrt(((var_y - var_x) / 2) ** 2 + cov * cov)
-    small = max(0.0, (var_y * var_x - cov * cov) / large) if large > 0 else 0.0
+    small = min(large, max(0.0, (var_y * var_x - cov * cov) / large)) if large > 0 else 0.0
     if var_y == var_x:
         return large, small, pi / 4 if cov > 0 else -pi / 4
-    return large, min(small, large), 0.5 * atan2(2 * cov, var_y - var_x)
+    return large, small, 0.5 * atan2(2 * cov, var_y - var_x)
 
 
 @njit(cache=True, nogil=True)
