@@ -41,7 +41,7 @@ def nearest_gaps(objects: Objects, everyone: Objects) -> NDArray[np.float64]:
     size = np.array((1.0,) * (3 - everyone.ndim) + everyone.spacing)
     points, starts = _border_points(labels, everyone.ids, boxes)
     sides = (boxes[:, 3:] - boxes[:, :3])[:, 1:]
-    tile = max(8, int(sides.mean()))
+    tile = max(8, int(sides.mean()), int(np.sqrt(labels[0].size / len(everyone))))
     members, bounds = _members_of_tiles(boxes, tile, labels.shape[1] // tile + 1, labels.shape[2] // tile + 1)
     rows = np.searchsorted(everyone.ids, objects.ids)
     found = np.full(len(rows), np.inf)
