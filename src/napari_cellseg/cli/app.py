@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 import napari_cellseg
-from napari_cellseg.cli import evaluate, measure, models
+from napari_cellseg.cli import compare, evaluate, measure, models
 from napari_cellseg.cli.terminal import FAILURE, ProgressView, guarded, one_or_two, print_error, run_job
 from napari_cellseg.errors import OptionError
 from napari_cellseg.events import Progress
@@ -155,6 +155,7 @@ def _line(result: "FileResult") -> str:
 
 
 app.command()(measure.measure)
+app.command()(compare.compare)
 app.command()(evaluate.evaluate)
 
 

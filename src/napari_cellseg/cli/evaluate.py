@@ -180,11 +180,11 @@ def described(reports: "Mapping[str, Report]", baseline: float | None = None) ->
     found = f"found means IoU {report.settings['iou']:g} or more"
     yield f"{images}, {true:,} true and {predicted:,} predicted objects; {found}"
     yield ""
-    yield from _aligned(_columns(reports) if len(reports) > 1 else _spread(report))
+    yield from aligned(_columns(reports) if len(reports) > 1 else _spread(report))
     for name in report.group_columns:
         if report.images[name].duplicated().any():
             yield ""
-            yield from _aligned(_by_group(report, name))
+            yield from aligned(_by_group(report, name))
     if len(reports) > 1:
         yield ""
         yield from _differences(title, reports)
@@ -318,7 +318,7 @@ def _pair(first: float, second: float, between: str, digits: int = 3) -> str:
     return f"{first:.{digits}f}" + ("" if math.isnan(second) else f"{between}{second:.{digits}f}")
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Lines of a table whose columns are as wide as they must be, the first one to the left."""
     width = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]
     for row in rows:

@@ -1,7 +1,7 @@
 """Which cells of a table are compared: groups, replicates, features."""
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -161,6 +161,21 @@ def make_design(
     return Design(settings, names, chosen, units, pd.DataFrame(columns), left_out)
 
 
+def comparable_columns(table: pd.DataFrame, taken: Collection[str | None] = ()) -> list[str]:
+    """Columns that are compared where none are named: numbers, but no places, names and angles.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As in `compare_groups`.
+    taken : collection of str
+        Columns that are something else: groups, replicates.
+    """
+    free = [c for c in table.columns if c not in taken and not _PLACES.fullmatch(str(c))]
+    units = table.attrs.get("units", {})
+    return [name for name in free if is_numeric(table[name]) and units.get(name) != ANGLE]
+
+
 def is_numeric(column: pd.Series) -> bool:
     """Whether the values of a column can be compared as numbers; bool counts as 0 and 1."""
     kinds = pd.api.types
@@ -203,9 +218,7 @@ def _feature_names(
 ) -> tuple[str, ...]:
     taken = {settings.by, settings.replicates}
     if features is None:
-        free = [c for c in table.columns if c not in taken and not _PLACES.fullmatch(str(c))]
-        units = table.attrs.get("units", {})
-        features = [name for name in free if is_numeric(table[name]) and units.get(name) != ANGLE]
+        features = comparable_columns(table, taken)
     for name in features:
         if name not in table.columns:
             raise OptionError(
