@@ -63,7 +63,10 @@ def _chain(ends: Any, side: int, chain: Any) -> int:
 @njit(cache=True, nogil=True)
 def hull_of_rows(ends: Any, chains: Any) -> tuple[int, int]:
     """Left and right half of the hull into `chains` (2, 3 H, 2), doubled (y, x); points of each half."""
-    return _chain(ends, 0, chains[0]), _chain(ends, 1, chains[1])
+    points = np.zeros(2, np.int64)
+    for side in range(2):
+        points[side] = _chain(ends, side, chains[side])
+    return points[0], points[1]
 
 
 @njit(cache=True, nogil=True)

@@ -11,6 +11,9 @@ from napari_cellseg.features.masks import Masks, masks_of
 from napari_cellseg.features.objects import Objects
 from napari_cellseg.features.outline import crofton_and_euler, perimeter_of, pieces_of, step_lengths
 
+OBJECT, OUTSIDE = np.uint8(1), np.uint8(0)
+"""Values of masks, of one type: numba compiles a function anew for each number that is written out."""
+
 _SPACING = "scikit-image refuses pixels that are not square; here "
 
 
@@ -241,7 +244,7 @@ def _measure_outlines(
             runs = np.empty((2 * most, 3), np.int64)
         lengths[i, 0] = perimeter_of(mask, steps)
         lengths[i, 1], counts[i, 0] = crofton_and_euler(mask, sy, sx)
-        counts[i, 1] = pieces_of(mask, 1, runs)[0]
+        counts[i, 1] = pieces_of(mask, OBJECT, runs)[0]
         counts[i, 2] = areas[i]
         if counts[i, 1] > counts[i, 0]:
-            counts[i, 2] = height * width - pieces_of(mask, 0, runs)[1]
+            counts[i, 2] = height * width - pieces_of(mask, OUTSIDE, runs)[1]
