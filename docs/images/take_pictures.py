@@ -24,10 +24,13 @@ from napari_cellseg.viewer import samples
 from napari_cellseg.viewer.correct_session import CorrectSession
 from napari_cellseg.viewer.feature_rows import write_rows
 from napari_cellseg.viewer.jumping import jump_to_object
+from napari_cellseg.viewer.plot_points import PlotKind
 from napari_cellseg.viewer.reviewing import doubting
 from napari_cellseg.viewer.run_on import RunOn
 from napari_cellseg.widgets.correct_dock import CorrectDock
 from napari_cellseg.widgets.evaluate_dock import EvaluateDock
+from napari_cellseg.widgets.measure_dock import MeasureDock
+from napari_cellseg.widgets.plot_canvas import Drag, PlotCanvas
 from napari_cellseg.widgets.segment_dock import SegmentDock
 
 HERE = Path(__file__).resolve().parent
@@ -93,6 +96,7 @@ def main() -> None:
     many_images(viewer, dock, Path("plate 1"))
     evaluation(viewer)
     correction(viewer)
+    measurement(viewer)
     viewer.close()
     unfinished(napari.Viewer())
 
@@ -118,6 +122,46 @@ def evaluation(viewer: napari.Viewer) -> None:
     errors = dock.panel.result.errors
     errors.table.setCurrentIndex(errors.shown.index(0, 0))
     take(viewer, "evaluate_result", true_colours=True)
+
+
+def measurement(viewer: napari.Viewer) -> None:
+    """The Measure dock: cells coloured by a feature, and a lasso in a scatter with its cells in the image."""
+    for inner in list(viewer.window.dock_widgets.values()):
+        inner.parent().hide()
+    viewer.layers.clear()
+    sample = simulate_fluorescence(objects=160, seed=5)
+    for data, keywords, kind in samples.simulated_layers(sample, "field"):
+        viewer.add_layer(Layer.create(data, keywords, kind))
+    viewer.layers["field truth"].name = "cells"
+    viewer.reset_view()
+    dock = MeasureDock(viewer)
+    viewer.window.add_dock_widget(dock, name="CellSeg measure", area="right")
+    wait(dock.panel.button.isEnabled)
+    dock.panel.button.click()
+    wait(lambda: not dock.panel.job.running)
+    take(viewer, "measure_result")
+    dock.tabs.setCurrentIndex(1)
+    dock.colours.feature.choose("circularity")
+    dock.colours.button.click()
+    take(viewer, "measure_colour", true_colours=True)
+    dock.colours.back.click()
+    viewer.layers["cells"].contour = 1
+    dock.tabs.setCurrentIndex(2)
+    plots = dock.plots
+    plots.kind.choose(PlotKind.SCATTER)
+    plots.y.choose("circularity")
+    settle()
+    plots.drags[Drag.LASSO].click()
+    lasso(plots.canvas, [(110, 0.8), (150, 0.78), (175, 0.86), (160, 0.925), (120, 0.915), (108, 0.86)])
+    take(viewer, "measure_plot", true_colours=True)
+    plots.canvas.box.finish()
+
+
+def lasso(canvas: PlotCanvas, corners: list[tuple[float, float]]) -> None:
+    """Draw a lasso, select what is in it, and leave it there to be seen."""
+    canvas.box.draw(corners)
+    canvas.box.finish()
+    canvas.box.draw(corners)
 
 
 def correction(viewer: napari.Viewer) -> None:

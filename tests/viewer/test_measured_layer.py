@@ -7,6 +7,8 @@ import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from napari.layers import Image, Labels
 
 from napari_cellseg.errors import AxesError, OptionError
@@ -154,6 +156,50 @@ def test_edits_with_an_editor_and_their_undo() -> None:
     editor.redo()
     clock.tick()
     assert_true(measured)
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=10, deadline=None)
+def test_neighbours_of_edited_objects_count_again(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((160, 400), np.int32)
+    for label, (y, x) in enumerate(rng.integers(0, (150, 390), (25, 2)), start=1):
+        labels[y : y + rng.integers(2, 10), x : x + rng.integers(2, 10)] = label
+    clock = Clock()
+    layer = Labels(labels, scale=(0.5, 0.5), units=("µm", "µm"))
+    groups = ("area", "neighbours", "classes")
+    classes = pd.DataFrame({"index": range(26), "class": ["", *rng.choice(["a", "b"], 25)]})
+    layer.features = classes
+    measured = measured_layer(layer, clock.later, features=groups)
+    editor = Editor(layer, clock.later)
+    for _ in range(4):
+        present = np.unique(layer.data)[1:]
+        match rng.integers(5):
+            case 0:
+                editor.apply(delete(layer.data, editor.ready(), [int(rng.choice(present))]))
+            case 1:
+                layer.selected_label = int(rng.integers(1, 30))
+                layer.paint(tuple(rng.integers(0, (160, 400))), layer.selected_label)
+            case 2:
+                editor.undo()
+            case 3:
+                editor.redo()
+            case 4:
+                editor.set_rows(
+                    "set class", {int(rng.choice(present)): {"class": str(rng.choice(["a", "b"]))}}
+                )
+        if rng.random() < 0.7:
+            clock.tick()
+    clock.tick()
+    clock.tick()
+    known = layer.features.loc[layer.features["index"] > 0, ["index", "class"]]
+    fresh = measure(layer.data, features=groups, scale=0.5, unit="µm", table=known)
+    for column in fresh.columns.drop("class"):
+        found = measured.table[column].to_numpy(float)
+        np.testing.assert_allclose(found, fresh[column].to_numpy(float), err_msg=column, rtol=1e-9)
+        rows = layer.features.set_index("index")[column] if column != "index" else None
+        if rows is not None:
+            np.testing.assert_allclose(rows[fresh["index"]], fresh[column].to_numpy(float), err_msg=column)
 
 
 def test_only_what_was_touched_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ TITLES = {
     "feret": "Widths (Feret)",
     "position": "Position",
     "intensity": "Intensity",
-    "background": "Intensity over background",
+    "background": "Background",
     "texture": "Texture",
     "neighbours": "Neighbours",
     "classes": "Other classes",

@@ -23,10 +23,11 @@ def open_features_table(viewer: Viewer, layer: Labels) -> Any:
     QDockWidget
         The table's dock.
     """
-    viewer.layers.selection = {layer}
     was_open = any(TABLE in name for name in viewer.window.dock_widgets)
+    viewer.layers.selection = {layer} if was_open else set()  # filled at once, it would measure every row
     dock, widget = viewer.window.add_plugin_dock_widget("napari", TABLE, tabify=False)
     speed_up(widget)
+    viewer.layers.selection = {layer}
     if not was_open:
         _put_below_canvas(dock)
     dock.show()

@@ -112,6 +112,8 @@ class MeasureForm(QWidget):
         self._grid = QGridLayout()
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setVerticalSpacing(2)
+        for column in range(2):
+            self._grid.setColumnStretch(column, 1)
         boxes = QWidget()
         boxes.setLayout(self._grid)
         self._form = form = new_form()

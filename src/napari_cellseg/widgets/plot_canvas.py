@@ -55,10 +55,15 @@ class _Box(pg.ViewBox):
             self._corners.append((here.x(), here.y()))
         else:
             self._corners = self._box_corners(start.x(), start.y(), here.x(), here.y())
-        shape = np.array([*self._corners, self._corners[0]])
-        self._line.setData(shape[:, 0], shape[:, 1])
+        self.draw(self._corners)
         if event.isFinish():
             self.finish(bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+
+    def draw(self, corners: list[tuple[float, float]]) -> None:
+        """Show an outline through these corners."""
+        self._corners = corners
+        shape = np.array([*corners, corners[0]])
+        self._line.setData(shape[:, 0], shape[:, 1])
 
     def finish(self, add: bool = False) -> None:
         """What is drawn is the selection."""
