@@ -89,13 +89,13 @@ def do(editor: Editor, action: tuple[str, int, int]) -> None:
         editor.set_rows("accept", {first: {"status": "accepted"}})
     elif what == "class" and labels:
         editor.set_rows("class", {first: {"class": f"type {b}"}, second: {"class": ""}})
-    elif what in ("series", "large series"):
+    elif what in ("series", "large series") and labels:
         makers = [
             lambda index: delete(layer.data, index, [first]),
             lambda index: merge(layer.data, index, [second, 1 + a % 9]),
             lambda index: merge(layer.data, index, [1 + a % 9, 1 + b % 9]),
             lambda index: split_by_line(layer.data, index, None, [(a, 0), (b, 23)]),
-            lambda index: grow(layer.data, index, [int(index.labels()[-1])], 2),
+            lambda index: grow(layer.data, index, index.labels()[-1:].tolist(), 2),
         ]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(editing, "LARGE", 1 if what == "large series" else editing.LARGE)
