@@ -276,6 +276,20 @@ def test_planes_of_a_stack_have_a_column() -> None:
     pd.testing.assert_frame_equal(measured.table[list(fresh.columns)], fresh, check_dtype=False)
 
 
+def test_volumes_and_an_edit_in_one_of_their_planes() -> None:
+    labels = squares(shape=(4, 60, 60))
+    layer = Labels(labels, axis_labels=("z", "y", "x"), scale=(2, 0.5, 0.5), units=("µm",) * 3)
+    clock = Clock()
+    measured = measured_layer(layer, clock.later, volume=True)
+    assert measured.units["area"] == "µm³"
+    layer.data_setitem((np.array([2]), np.array([0]), np.array([0])), 7)
+    clock.tick()
+    fresh = measure(layer.data, axes="ZYX", scale=(2, 0.5, 0.5), volume=True)
+    pd.testing.assert_frame_equal(measured.table[list(fresh.columns)], fresh, check_dtype=False)
+    line = result_line(measured.table, measured.units, measured.request)
+    assert line.startswith("9 cells, mean volume 160 µm³, filled 20")
+
+
 def test_a_closed_one_follows_no_longer() -> None:
     layer = Labels(squares())
     editor = Editor(layer)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from napari_cellseg.viewer.measure_inputs import ImageChannel, MeasuredLabels, s
 from napari_cellseg.viewer.pixel_size import MICROMETRE, describe
 
 PIXELS = "px"
+PROGRESS_INTERVAL = 0.05
+"""Seconds between two steps of progress."""
 JOINED = ("class", "confidence", "status", "origin")
 """Columns of the layer's table that come along with the measured ones."""
 
@@ -165,10 +168,25 @@ def measuring_layer(request: MeasureRequest) -> Job[Measurement]:
 
 
 def _measuring(request: MeasureRequest, labels: Any, joined: pd.DataFrame | None) -> Job[Measurement]:
-    found = yield from measuring(
-        labels, request.image, axes=request.labels.axes, table=joined, **_arguments(request)
-    )
+    job = measuring(labels, request.image, axes=request.labels.axes, table=joined, **_arguments(request))
+    found = yield from _seldom(job)
     return Measurement(request, without_joined(found))
+
+
+def _seldom(job: Job[pd.DataFrame]) -> Job[pd.DataFrame]:
+    """A job whose steps are told no more often than an eye can follow, because each costs a thread's turn."""
+    last = -np.inf
+    try:
+        while True:
+            try:
+                step = next(job)
+            except StopIteration as end:
+                return end.value
+            if monotonic() - last >= PROGRESS_INTERVAL:
+                last = monotonic()
+                yield step
+    finally:
+        job.close()
 
 
 def measuring_again(

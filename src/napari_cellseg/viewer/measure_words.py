@@ -67,9 +67,8 @@ def card(values: ArrayLike, unit: str) -> Card:
 
 
 def confluence(table: pd.DataFrame, request: MeasureRequest) -> float:
-    """Share of the image that cells cover; NaN where their area or volume was not measured."""
-    column = "volume" if request.choices.volume and "volume" in table else "area"
-    return float(table[column].sum()) / request.area if column in table else np.nan
+    """Share of the image that cells cover, or fill; NaN where their area was not measured."""
+    return float(table["area"].sum()) / request.area if "area" in table else np.nan
 
 
 def result_line(table: pd.DataFrame, units: dict[str, str], request: MeasureRequest) -> str:
@@ -78,10 +77,9 @@ def result_line(table: pd.DataFrame, units: dict[str, str], request: MeasureRequ
     parts = [f"{cells:,} {'cell' if cells == 1 else 'cells'}"]
     if len(table) > cells:
         parts[0] += f" ({len(table):,} rows: some are in several planes)"
-    for column in ("area", "volume"):
-        if column in table and len(table):
-            parts.append(f"mean {column} {with_unit(float(table[column].mean()), units.get(column, ''))}")
-            break
+    if "area" in table and len(table):
+        name = "volume" if request.choices.volume else "area"
+        parts.append(f"mean {name} {with_unit(float(table['area'].mean()), units.get('area', ''))}")
     share = confluence(table, request)
     if math.isfinite(share):
         parts.append(f"{'filled' if request.choices.volume else 'confluence'} {100 * share:.3g} %")
