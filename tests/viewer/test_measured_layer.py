@@ -290,6 +290,19 @@ def test_volumes_and_an_edit_in_one_of_their_planes() -> None:
     assert line.startswith("9 cells, mean volume 160 µm³, filled 20")
 
 
+def test_labels_that_are_replaced_are_measured() -> None:
+    layer = Labels(squares())
+    measured = measured_layer(layer)
+    layer.data = squares(5)
+    assert_true(measured)
+    layer.data_setitem((np.array([0]), np.array([0])), 3)
+    measured.flush()
+    assert len(measured.table) == 5
+    layer.data = squares(5, (70, 60))
+    assert measured.is_outdated
+    assert "another size" in measured.note
+
+
 def test_a_closed_one_follows_no_longer() -> None:
     layer = Labels(squares())
     editor = Editor(layer)

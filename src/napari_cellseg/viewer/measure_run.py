@@ -1,7 +1,7 @@
 """One measurement of the Measure dock on napari's models: labels, channels, features; and what it found."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -15,7 +15,7 @@ from napari_cellseg.events import Job, Progress
 from napari_cellseg.features.measuring import measuring
 from napari_cellseg.features.tables import sidecar_path, table_provenance, write_table
 from napari_cellseg.images.reading import PixelSize
-from napari_cellseg.viewer.evaluate_run import size_words
+from napari_cellseg.viewer.evaluate_run import full_labels, size_words
 from napari_cellseg.viewer.measure_inputs import ImageChannel, MeasuredLabels, stacked
 from napari_cellseg.viewer.pixel_size import MICROMETRE, describe
 
@@ -143,6 +143,14 @@ def make_request(layer: Labels, labels: MeasuredLabels, choices: MeasureChoices)
         )
     image = stacked(labels, choices.channels) if choices.channels else None
     return MeasureRequest(layer, labels, image, choices)
+
+
+def renewed(request: MeasureRequest) -> MeasureRequest | None:
+    """The same measurement of the layer's labels as they are now; None where they have another size."""
+    data, dimensions = full_labels(request.layer)
+    if tuple(data.shape) != tuple(request.labels.data.shape) or dimensions != request.labels.dimensions:
+        return None
+    return replace(request, labels=replace(request.labels, data=data))
 
 
 def request_sentence(request: MeasureRequest) -> str:

@@ -19,6 +19,7 @@ from napari_cellseg.viewer.measure_run import (
     MeasureRequest,
     measuring_again,
     measuring_layer,
+    renewed,
 )
 from napari_cellseg.viewer.surroundings import depends_on, surrounding
 from napari_cellseg.viewer.touched import Place, TouchedObjects
@@ -49,6 +50,8 @@ class MeasuredLayer:
     on_stale : callable or None
         Asked, with this object, to run `measuring_layer` again and to hand the result to `replace`, because
         so much has changed that it would stop the viewer; None measures at once.
+    is_outdated : bool
+        Whether the layer has labels of another size now, so that it must be asked for anew.
     """
 
     def __init__(self, request: MeasureRequest, later: Later | None = None) -> None:
@@ -58,6 +61,7 @@ class MeasuredLayer:
         self._own_rows = LabelRows(request.layer, later)
         self._update = Coalesced(self._catch_up, FEATURES_INTERVAL, later)
         self._touched = TouchedObjects(request.layer, self._update.defer)
+        self.is_outdated = False
         self._paused = True
         self._written: list[str] = []
         self._classes = self._classes_now()
@@ -98,6 +102,8 @@ class MeasuredLayer:
     @property
     def note(self) -> str:
         """What the user should know of the layer's table; empty where all is well."""
+        if self.is_outdated:
+            return "The layer has labels of another size now: press Measure."
         index = self.layer.features["index"].to_numpy()
         if np.array_equal(index, np.arange(len(index))):
             return ""
@@ -119,7 +125,7 @@ class MeasuredLayer:
 
     def replace(self, measurement: Measurement) -> None:
         """Take over a new measurement of the layer, and write it into the layer's table."""
-        self.request = measurement.request
+        self.request, self.is_outdated = measurement.request, False
         self._take_over(measurement.table)
         self._classes = self._classes_now()
         known = self.layer.features
@@ -205,6 +211,12 @@ class MeasuredLayer:
         return known["class"].copy() if "class" in known else pd.Series(dtype=object)
 
     def _measure_all(self) -> None:
+        now = renewed(self.request)
+        self.is_outdated = now is None
+        if now is None:
+            self._tell()
+            return
+        self.request = now
         if self.on_stale is not None:
             self.on_stale(self)
         else:

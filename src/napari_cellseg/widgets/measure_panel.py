@@ -179,7 +179,10 @@ class MeasurePanel(QWidget):
     # -- the result ---------------------------------------------------------------------------------------
 
     def _on_values(self) -> None:
-        self.result.show_measured(self.measured)
+        measured = self.measured
+        if measured is not None and measured.is_outdated:
+            self.notes.say(measured.note)
+        self.result.show_measured(measured)
         self.measured_changed.emit()
 
     def _on_table(self) -> None:
