@@ -11,9 +11,11 @@ from napari.layers import Labels
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QWidget
 
-from napari_cellseg.events import Progress
+from napari_cellseg.events import Progress, drain
 from napari_cellseg.features.measuring import measure
 from napari_cellseg.features.tables import read_table
+from napari_cellseg.labels.whole import removing_small
+from napari_cellseg.viewer.editing import Editor
 from napari_cellseg.widgets.measure_dock import MeasureDock
 
 from .conftest import TIMEOUT
@@ -81,6 +83,21 @@ def test_the_result_follows_an_edit(qtbot, dock: MeasureDock, viewer: ViewerMode
     qtbot.waitUntil(lambda: "8 cells" in dock.panel.result.line.text())
     layer.undo()
     qtbot.waitUntil(lambda: "9 cells" in dock.panel.result.line.text())
+
+
+def test_an_edit_of_the_whole_image_is_measured_in_the_background(
+    qtbot, dock: MeasureDock, viewer: ViewerModel
+) -> None:
+    layer = add_field(viewer)
+    run(qtbot, dock)
+    editor = Editor(layer)
+    editor.apply_whole(drain(removing_small(layer.data, editor.ready(), 60)))
+    qtbot.waitUntil(lambda: "7 cells" in dock.panel.result.line.text(), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: not dock.panel.job.running)
+    editor.undo()
+    qtbot.waitUntil(lambda: "9 cells" in dock.panel.result.line.text(), timeout=TIMEOUT)
+    assert layer.features["area"].notna().sum() == 9
+    qtbot.waitUntil(lambda: not dock.panel.job.running)
 
 
 @pytest.mark.parametrize("name", ["cells.csv", "cells.parquet"])
