@@ -155,6 +155,34 @@ def measurement(viewer: napari.Viewer) -> None:
     lasso(plots.canvas, [(110, 0.8), (150, 0.78), (175, 0.86), (160, 0.925), (120, 0.915), (108, 0.86)])
     take(viewer, "measure_plot", true_colours=True)
     plots.canvas.box.finish()
+    comparison(viewer, dock)
+
+
+def comparison(viewer: napari.Viewer, dock: MeasureDock) -> None:
+    """The tab Compare: three wells of each of two conditions, each a labels layer."""
+    viewer.layers.clear()
+    viewer.canvas.grid.enabled = True
+    viewer.canvas.grid.shape = (2, 3)
+    for k, well in enumerate("ABCDEF"):
+        name, diameter = ("control", (14, 18)) if k < 3 else ("drug", (16, 21))
+        labels = simulate_fluorescence((256, 256), objects=40, diameter=diameter, seed=k).labels
+        layer = viewer.add_labels(labels, name=f"{name}_{well}", scale=(0.5, 0.5), units=("µm", "µm"))
+        viewer.layers.selection.active = layer
+        wait(lambda layer=layer: dock.panel.form.layer is layer and dock.panel.button.isEnabled())
+        dock.panel.button.click()
+        wait(lambda: not dock.panel.job.running)
+    viewer.reset_view()
+    panel = dock.compare
+    dock.tabs.setCurrentIndex(3)
+    panel.form.pattern.setText("{condition}_{well}")
+    wait(lambda: panel.form.by.currentData() == "condition" and panel.button.isEnabled())
+    panel.button.click()
+    wait(lambda: not panel.job.running)
+    settle()
+    bar = dock.tabs.currentWidget().verticalScrollBar()
+    bar.setValue(panel.result.y())
+    take(viewer, "measure_compare")
+    viewer.canvas.grid.enabled = False
 
 
 def lasso(canvas: PlotCanvas, corners: list[tuple[float, float]]) -> None:

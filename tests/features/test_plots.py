@@ -108,7 +108,7 @@ def test_effects_are_ordered_and_named() -> None:
     figure = plot_effects(found, effect="cliffs_delta")
     labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
     assert labels == ["same", "area", "perimeter"] or labels == ["same", "perimeter", "area"]
-    assert "Cliff's delta among replicates, 95 % interval" in written(figure)
+    assert "Cliff's delta among replicates,\n95 % interval" in written(figure)
     assert "drug against control" in written(figure)
     with pytest.raises(OptionError, match="not compared in this order"):
         plot_effects(found, pair=("drug", "control"))

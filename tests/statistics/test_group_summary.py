@@ -63,6 +63,7 @@ def test_effects_in_a_few_words() -> None:
     row = {"effect": "Hedges' g", "effect_value": -1.234, "effect_low": np.nan, "effect_high": np.nan}
     assert effect_words(row) == "g −1.23"
     assert effect_words(row | {"effect_low": -2, "effect_high": 0.5}) == "g −1.23 [−2, 0.5]"
+    assert effect_words(row, digits=2) == "g −1.2"
     assert effect_words(row | {"effect_value": np.nan}) == ""
 
 

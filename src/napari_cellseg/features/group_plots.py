@@ -143,8 +143,8 @@ def plot_effects(
     axes.set_yticks(range(len(rows)), [axis_label(name) for name in rows["feature"]])
     axes.set_ylim(-0.7, max(1, len(rows)) - 0.3)
     interval = f"{comparison.settings['level']:.0%}".replace("%", " %")
-    axes.set_xlabel(f"{EFFECTS[effect]} among {level}, {interval} interval")
-    axes.set_title(f"{second} against {first}", fontsize=TEXT + 1)
+    axes.set_xlabel(f"{EFFECTS[effect]} among {level},\n{interval} interval")
+    axes.set_title(fill(f"{second} against {first}", 34), fontsize=TEXT + 1)
     if rows.empty:
         axes.text(
             0.5, 0.5, "no feature could be compared", transform=axes.transAxes, ha="center", fontsize=TEXT

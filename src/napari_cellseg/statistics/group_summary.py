@@ -51,19 +51,22 @@ def sizes_words(sizes: Mapping[str, tuple[int, int]]) -> str:
     )
 
 
-def effect_words(row: Mapping[str, Any]) -> str:
+def effect_words(row: Mapping[str, Any], digits: int = 3) -> str:
     """The effect of a row of a comparison with its interval, ``"g 1.2 [0.5, 1.9]"``; empty without one.
 
     Parameters
     ----------
     row : mapping
         A row of `GroupComparison.table`.
+    digits : {2, 3}
+        How many of each number are shown.
     """
     if not np.isfinite(row["effect_value"]):
         return ""
-    words = f"{SYMBOLS.get(row['effect'], row['effect'])} {number(row['effect_value'])}"
+    value, low, high = (number(float(f"{row[f'effect_{e}']:.{digits}g}")) for e in ("value", "low", "high"))
+    words = f"{SYMBOLS.get(row['effect'], row['effect'])} {value}"
     if np.isfinite(row["effect_low"]):
-        words += f" [{number(row['effect_low'])}, {number(row['effect_high'])}]"
+        words += f" [{low}, {high}]"
     return words
 
 
@@ -86,7 +89,7 @@ def result_line(comparison: GroupComparison) -> str:
 
 
 def _found(rows: pd.DataFrame, correction: str) -> str:
-    tested = rows[rows["p_corrected"].notna()].sort_values("p_corrected", kind="stable")
+    tested = rows[rows["p_corrected"].notna()].sort_values(["p_corrected", "p"], kind="stable")
     if tested.empty:
         return f"no feature could be tested ({rows['why'].iloc[0]})"
     differ = int((tested["p_corrected"] < SIGNIFICANT).sum())

@@ -6,12 +6,13 @@ from qtpy.QtWidgets import QTabWidget, QWidget
 from napari_cellseg.widgets.connections import unwrapped
 from napari_cellseg.widgets.dock import Dock, scrolling
 from napari_cellseg.widgets.measure_colours import ColourPanel
+from napari_cellseg.widgets.measure_compare import ComparePanel
 from napari_cellseg.widgets.measure_panel import MeasurePanel
 from napari_cellseg.widgets.measure_plots import PlotPanel
 
 
 class MeasureDock(Dock):
-    """Measures the objects of a labels layer, colours and plots them."""
+    """Measures the objects of a labels layer, colours and plots them, and compares groups of them."""
 
     def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -19,11 +20,13 @@ class MeasureDock(Dock):
         self.panel = MeasurePanel(viewer, self._connections)
         self.colours = ColourPanel()
         self.plots = PlotPanel(viewer, self._connections)
+        self.compare = ComparePanel(viewer, self._connections, lambda: self.panel.measured_layers)
         self.tabs = QTabWidget()
-        self.tabs.setAccessibleName("Measure, colour or plot")
+        self.tabs.setAccessibleName("Measure, colour, plot or compare")
         self.tabs.addTab(scrolling(self.panel), "Measure")
         self.tabs.addTab(scrolling(self.colours), "Colour")
         self.tabs.addTab(scrolling(self.plots), "Plot")
+        self.tabs.addTab(scrolling(self.compare), "Compare")
         self.fill(viewer, self.tabs)
         self.panel.measured_changed.connect(self._on_measured)
         self.panel.forgotten.connect(self.colours.forget)
@@ -31,7 +34,9 @@ class MeasureDock(Dock):
         self._connections.at_end(self.colours.close_colours)
         self._connections.at_end(self.panel.close_results)
         self._connections.at_end(self.panel.job.close_job())
+        self._connections.at_end(self.compare.job.close_job())
 
     def _on_measured(self) -> None:
         self.colours.show_measured(self.panel.measured)
         self.plots.show_measured(self.panel.measured)
+        self.compare.on_measured()

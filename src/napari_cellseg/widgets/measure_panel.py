@@ -72,6 +72,11 @@ class MeasurePanel(QWidget):
         found = None if layer is None else self._results.get(layer)
         return None if found is None or found.is_empty else found
 
+    @property
+    def measured_layers(self) -> list[MeasuredLayer]:
+        """What was measured in any layer."""
+        return [found for found in self._results.values() if not found.is_empty]
+
     def _build(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
