@@ -1,6 +1,7 @@
 """Comparing groups of cells of layers and of tables, without Qt."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from napari.layers import Labels
 from napari_cellseg.errors import OptionError
 from napari_cellseg.events import drain
 from napari_cellseg.features.tables import read_table, sidecar_path, write_table
+from napari_cellseg.viewer.coalesced import Later
 from napari_cellseg.viewer.compare_run import (
     CellTable,
     CompareChoices,
@@ -21,6 +23,7 @@ from napari_cellseg.viewer.compare_run import (
     group_columns,
     group_values,
     has_measurements,
+    is_outdated,
     layers_table,
     likely_replicates,
     make_request,
@@ -46,7 +49,9 @@ def squares(growth: int) -> np.ndarray:
     return labels
 
 
-def add(viewer: ViewerModel, name: str, growth: int, size: float | None = 0.5) -> MeasuredLayer:
+def add(
+    viewer: ViewerModel, name: str, growth: int, size: float | None = 0.5, later: Later | None = None
+) -> MeasuredLayer:
     layer = viewer.add_labels(squares(growth), name=name)
     layer.features = {"index": range(10), "class": ["", *"aaaaabbbb"], "confidence": [0, *[0.9] * 9]}
     known = read_labels(layer)
@@ -57,7 +62,7 @@ def add(viewer: ViewerModel, name: str, growth: int, size: float | None = 0.5) -
         known = read_labels(layer)
         choices = MeasureChoices(("area", "eccentricity"), (), known.pixel_size.size)
     request = measure_request(layer, known, choices)
-    measured = MeasuredLayer(request)
+    measured = MeasuredLayer(request, later)
     measured.replace(drain(measuring_layer(request)))
     return measured
 
@@ -109,6 +114,20 @@ def test_a_class_of_one_layer_over_cells(viewer: ViewerModel) -> None:
     (row,) = result.found.table.to_dict("records")
     assert (row["feature"], row["first"], row["second"], row["unit"]) == ("area", "a", "b", "µm²")
     assert row["mean_second"] == 0.25 * np.mean([8 * (6 + k) for k in range(5, 9)])
+
+
+def test_a_comparison_is_outdated_once_cells_are_others(viewer: ViewerModel) -> None:
+    waiting: list[Callable[[], None]] = []
+    measured = add(viewer, "cells", 1, later=lambda seconds, action: waiting.append(action))
+    cells = layers_table([measured.layer], [measured])
+    result = drain(comparing(make_request(cells, CompareChoices("class", ("area",)))))
+    assert not is_outdated(result, layers_table([measured.layer], [measured]))
+    measured.layer.fill((4, 4), 0)
+    for action in waiting:
+        action()
+    assert is_outdated(result, layers_table([measured.layer], [measured]))
+    other = add(viewer, "others", 1)
+    assert not is_outdated(result, layers_table([other.layer], [other]))
 
 
 def test_a_table_of_the_layer_itself_is_enough(viewer: ViewerModel) -> None:

@@ -1,5 +1,6 @@
 """Clicking through the comparison of groups in the Measure dock."""
 
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +14,9 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QAbstractButton, QAbstractItemView, QComboBox, QLineEdit, QWidget
 
+from napari_cellseg.events import Progress
 from napari_cellseg.features.tables import read_table, write_table
+from napari_cellseg.viewer.compare_run import CompareRequest
 from napari_cellseg.widgets.compare_form import INDEPENDENT
 from napari_cellseg.widgets.measure_compare import ComparePanel
 from napari_cellseg.widgets.measure_dock import MeasureDock
@@ -123,6 +126,10 @@ def test_measured_here_and_compared_by_class(qtbot, dock: MeasureDock, viewer: V
     run(qtbot, panel)
     assert panel.result.line.text().startswith("b against a: ")
     assert "⚠ Cells were taken as independent replicates" in panel.result.warnings.text()
+    layer.fill((0, 0), 0)
+    qtbot.waitUntil(lambda: "compare again" in panel.result.outdated.text(), timeout=TIMEOUT)
+    run(qtbot, panel)
+    assert not panel.result.outdated.text()
 
 
 def test_layers_as_conditions_and_as_replicates(qtbot, panel: ComparePanel, viewer: ViewerModel) -> None:
@@ -245,11 +252,22 @@ def test_a_broken_table_is_an_error_in_words(qtbot, panel: ComparePanel, tmp_pat
     qtbot.waitUntil(lambda: "Choose a table" in panel.sentence.text())
 
 
-def test_cancel_keeps_nothing(qtbot, panel: ComparePanel, plate: Path) -> None:
+def endless(request: CompareRequest) -> Iterator[Progress]:
+    """A comparison that goes on until it is cancelled."""
+    while True:
+        yield Progress("Comparing groups", 1, len(request.design.features))
+        time.sleep(0.005)
+
+
+def test_cancel_keeps_nothing(
+    qtbot, panel: ComparePanel, plate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_cellseg.widgets.measure_compare.comparing", endless)
     open_table(qtbot, panel, plate, PATTERN)
     qtbot.waitUntil(panel.button.isEnabled, timeout=TIMEOUT)
     click(qtbot, panel.button)
     assert not panel.button.isEnabled()
+    qtbot.waitUntil(lambda: "left" in panel.job.line.text(), timeout=TIMEOUT)
     click(qtbot, panel.job.cancel_button)
     qtbot.waitUntil(lambda: not panel.job.running, timeout=TIMEOUT)
     assert "Cancelled" in panel.notes.text()

@@ -241,6 +241,11 @@ def comparing(request: CompareRequest) -> Job[Comparison]:
     return Comparison(request.cells, found)
 
 
+def is_outdated(comparison: Comparison, cells: CellTable) -> bool:
+    """Whether the same layers or table have other values than when they were compared."""
+    return cells.source == comparison.cells.source and not cells.table.equals(comparison.cells.table)
+
+
 def saving_comparison(comparison: Comparison, path: Path, *, excel: bool) -> Job[list[Path]]:
     """The job that writes the table of a comparison, with where it comes from in a file beside."""
     yield Progress("Writing the table", 0, 0, path.name)

@@ -126,6 +126,11 @@ class CompareForm(QWidget):
         )
         return make_request(self._cells, choices)
 
+    @property
+    def cells(self) -> CellTable | None:
+        """The cells that are chosen; None where there are none."""
+        return self._cells
+
     def use_file(self, cells: CellTable) -> None:
         """Compare the cells of a table file."""
         self._file = cells

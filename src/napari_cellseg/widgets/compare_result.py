@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from napari_cellseg.features.figures import COLUMN
 from napari_cellseg.features.group_plots import plot_effects, plot_groups
 from napari_cellseg.statistics.group_summary import result_line
-from napari_cellseg.viewer.compare_run import Comparison
+from napari_cellseg.viewer.compare_run import CellTable, Comparison, is_outdated
 from napari_cellseg.widgets.compare_table import CompareTable
 from napari_cellseg.widgets.fields import NarrowCombo, Sentence, explain
 from napari_cellseg.widgets.figure_box import FigureBox
@@ -31,6 +31,7 @@ class CompareResult(QWidget):
         super().__init__(parent)
         self._comparison: Comparison | None = None
         self.line, self.warnings = Sentence("Result"), Sentence("What a reader must know")
+        self.outdated = Sentence("Whether the result still holds")
         self.pair, self.plot = NarrowCombo(), NarrowCombo()
         explain(self.pair, "Groups", "Which groups the table below compares. Default: all of them.")
         self.plot.fill([("Cells and replicates", CELLS), ("Effects of all features", EFFECTS)])
@@ -66,7 +67,8 @@ class CompareResult(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (
-            self.line, self.warnings, self.pair, self.table, self.plot, self.figure, self.words,
+            self.line, self.outdated, self.warnings, self.pair, self.table, self.plot, self.figure,
+            self.words,
         ):  # fmt: skip
             layout.addWidget(widget)
         layout.addLayout(buttons)
@@ -88,6 +90,7 @@ class CompareResult(QWidget):
         self._comparison = comparison
         found = comparison.found
         self.line.say(result_line(found))
+        self.outdated.say("")
         self.warnings.say("\n".join(f"⚠ {words}" for words in found.warnings))
         pairs = list(dict.fromkeys(zip(found.pairs["first"], found.pairs["second"], strict=True)))
         entries = [(f"{second} against {first}", (first, second)) for first, second in pairs]
@@ -96,6 +99,12 @@ class CompareResult(QWidget):
         self.pair.setVisible(several)
         self.setVisible(True)
         self._show_rows()
+
+    def check_cells(self, cells: CellTable) -> None:
+        """Say so where the cells have other values now."""
+        if self._comparison is not None:
+            changed = is_outdated(self._comparison, cells)
+            self.outdated.say("⚠ The cells have changed since: compare again." if changed else "")
 
     def _show_rows(self, index: int = 0) -> None:
         if self._comparison is None:

@@ -129,6 +129,8 @@ class ComparePanel(QWidget):
         for button in (self.result.table_button, self.result.figure_button):
             button.setEnabled(not self.job.running)
         explain(self.button, "Compare", blocked or "Compare the groups, feature by feature.")
+        if self.form.cells is not None:
+            self.result.check_cells(self.form.cells)
         self.sentence.say(f"⚠ {problem}" if self._request is None else request_sentence(self._request))
 
     # -- running ------------------------------------------------------------------------------------------
