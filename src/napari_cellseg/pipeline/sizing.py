@@ -20,7 +20,7 @@ from napari_cellseg.tiles.grid import Window
 SCALES = (0.125, 0.25, 0.5, 1.0, 2.0)
 """Scales that are tried; each shows the network objects within its range of diameters."""
 
-LOOK_PIXELS = 100_000
+LOOK_PIXELS = 90_000
 """Network pixels that are looked at for each scale."""
 
 SPREAD = 0.7

@@ -61,7 +61,9 @@ class BundledModel:
 MODELS = {
     "nuclei": BundledModel(
         sources=("dsb2018", "bbbc039", "bitdepth"),
-        restarts=(6494,),
+        emphasis={"bbbc039": 1.6, "bitdepth": 1.4},
+        shape={"deeper": (0, 1, 1), "detail": 8, "compand": True},
+        restarts=(6494, 15278),
     ),
     "phase": BundledModel(
         sources=("usiigaci",),
