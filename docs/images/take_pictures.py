@@ -129,7 +129,7 @@ def measurement(viewer: napari.Viewer) -> None:
     for inner in list(viewer.window.dock_widgets.values()):
         inner.parent().hide()
     viewer.layers.clear()
-    sample = simulate_fluorescence(objects=160, seed=5)
+    sample = simulate_fluorescence(objects=160, seed=6)
     for data, keywords, kind in samples.simulated_layers(sample, "field"):
         viewer.add_layer(Layer.create(data, keywords, kind))
     viewer.layers["field truth"].name = "cells"
@@ -235,7 +235,7 @@ def correction(viewer: napari.Viewer) -> None:
 def unfinished(viewer: napari.Viewer) -> None:
     """The offer of unfinished work in the Segment dock, after the Correct dock was closed in a review."""
     viewer.window._qt_window.resize(1366, 768)
-    sample = simulate_fluorescence(objects=160, seed=5)
+    sample = simulate_fluorescence(objects=160, seed=7)
     (data, keywords, _), (truth, _, _) = samples.simulated_layers(sample, "field")
     viewer.add_image(data, **keywords)
     placed = {name: getattr(viewer.layers["field"], name) for name in ("scale", "units", "axis_labels")}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,9 @@ def test_a_comparison_is_outdated_once_cells_are_others(viewer: ViewerModel) -> 
     cells = layers_table([measured.layer], [measured])
     result = drain(comparing(make_request(cells, CompareChoices("class", ("area",)))))
     assert not is_outdated(result, layers_table([measured.layer], [measured]))
+    reviewed = layers_table([measured.layer], [measured])
+    assert not is_outdated(result, replace(reviewed, table=reviewed.table.assign(status="predicted")))
+    assert is_outdated(result, replace(reviewed, table=reviewed.table.drop(columns="area")))
     measured.layer.fill((4, 4), 0)
     for action in waiting:
         action()

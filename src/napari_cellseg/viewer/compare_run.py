@@ -242,8 +242,16 @@ def comparing(request: CompareRequest) -> Job[Comparison]:
 
 
 def is_outdated(comparison: Comparison, cells: CellTable) -> bool:
-    """Whether the same layers or table have other values than when they were compared."""
-    return cells.source == comparison.cells.source and not cells.table.equals(comparison.cells.table)
+    """Whether the same layers or table have other values than when they were compared.
+
+    Only what was compared counts, and not columns that came since, such as those of the review.
+    """
+    if cells.source != comparison.cells.source:
+        return False
+    settings, before = comparison.found.settings, comparison.cells.table
+    asked = [settings["by"], settings["replicates"], *comparison.found.table["feature"].unique()]
+    used = [name for name in asked if name is not None]
+    return not set(used) <= set(cells.table) or not cells.table[used].equals(before[used])
 
 
 def saving_comparison(comparison: Comparison, path: Path, *, excel: bool) -> Job[list[Path]]:
