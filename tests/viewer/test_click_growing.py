@@ -161,6 +161,7 @@ def test_a_click_does_not_wait_long_for_a_model(corrected, monkeypatch) -> None:
     label = int(correction.editor.index.labels()[0])
     point = middle_of(correction.layer.data, label)
     correction.delete([label])
+    correction.growing.choice = "nuclei"
     may_go_on, prepare = threading.Event(), MapGrower.prepare
 
     def slow(grower, plane):
