@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_cellseg.errors import OptionError
-from napari_cellseg.images.reading import list_images
+from napari_cellseg.images.reading import is_folder, list_images
 from napari_cellseg.labels.writing import FORMATS
 
 
@@ -42,8 +42,7 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     given = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
     found: dict[Path, Path] = {}
     for path in given:
-        is_folder = path.is_dir() and path.suffix.lower() != ".zarr"
-        members = [p for p in list_images(path) if not _is_result(p)] if is_folder else [path]
+        members = [p for p in list_images(path) if not _is_result(p)] if is_folder(path) else [path]
         for member in members:
             found.setdefault(member.absolute(), member)
     if not found:

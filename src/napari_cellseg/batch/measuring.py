@@ -14,7 +14,14 @@ from napari_cellseg.evaluation.files import ENDINGS, FEATURES, image_name
 from napari_cellseg.events import Job, Progress
 from napari_cellseg.features.measuring import measuring
 from napari_cellseg.features.tables import table_provenance
-from napari_cellseg.images.reading import ImageFile, PixelSize, list_images, read_image
+from napari_cellseg.images.reading import (
+    ImageFile,
+    PixelSize,
+    file_stem,
+    is_folder,
+    list_images,
+    read_image,
+)
 
 STAGE = "Measuring files"
 MICROMETRE = "µm"
@@ -69,20 +76,20 @@ def find_labelled(labels: str | Path, images: str | Path | None = None) -> list[
     labels = Path(labels)
     if not labels.exists():
         raise ImageError(f"There is no file or folder '{labels}'.")
-    if not _is_folder(labels):
+    if not is_folder(labels):
         image = None if images is None else Path(images)
-        if image is not None and _is_folder(image):
+        if image is not None and is_folder(image):
             raise OptionError(f"'{labels}' is one label image: give its image, not the folder '{image}'.")
         return [LabelledFile(image_name(labels), labels, image)]
     found = list_images(labels)
-    named = [path for path in found if image_name(path) != _stem(path)]
+    named = [path for path in found if image_name(path) != file_stem(path)]
     if not found:
         raise ImageError(f"There are no label images in the folder '{labels}'.")
     if images is None:
         return [LabelledFile(image_name(path), path, None) for path in named or found]
-    if not _is_folder(Path(images)):
+    if not is_folder(Path(images)):
         raise OptionError(f"'{labels}' is a folder: give the folder of its images, not '{images}'.")
-    by_name = {_stem(path): path for path in list_images(images) if image_name(path) == _stem(path)}
+    by_name = {file_stem(path): path for path in list_images(images) if image_name(path) == file_stem(path)}
     missing = [path.name for path in named or found if image_name(path) not in by_name]
     if missing:
         raise OptionError(
@@ -253,11 +260,3 @@ def _joined(tables: Sequence[pd.DataFrame], names: Sequence[str], several: bool)
     joined = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
     joined.attrs["units"] = units
     return joined
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(path.suffix).removesuffix(".ome")
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and path.suffix.lower() != ".zarr"

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_cellseg.errors import CellSegWarning, OptionError
-from napari_cellseg.images.reading import ImageFile, list_images, read_image
+from napari_cellseg.images.reading import ImageFile, file_stem, is_folder, list_images, read_image
 
 ENDINGS = (
     "_labels",
@@ -88,11 +88,11 @@ def pair_label_files(prediction: str | Path, truth: str | Path) -> LabelFiles:
         If there is no such file or folder.
     """
     prediction, truth = Path(prediction), Path(truth)
-    if _is_folder(prediction) != _is_folder(truth):
+    if is_folder(prediction) != is_folder(truth):
         raise OptionError(
             f"'{prediction}' and '{truth}' must both be label images, or both be folders of them."
         )
-    if not _is_folder(truth):
+    if not is_folder(truth):
         name = image_name(truth)
         found, wanted = {name: prediction}, {name: truth}
     else:
@@ -121,15 +121,11 @@ def pair_label_files(prediction: str | Path, truth: str | Path) -> LabelFiles:
 
 def image_name(path: Path) -> str:
     """Name of the image that a label file is of."""
-    stem = path.name.removesuffix(path.suffix).removesuffix(".ome")
+    stem = file_stem(path)
     for ending in ENDINGS:
         if stem.lower().endswith(ending) and len(stem) > len(ending):
             return stem[: -len(ending)]
     return stem
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and path.suffix.lower() != ".zarr"
 
 
 def _by_name(folder: Path) -> dict[str, Path]:

@@ -23,6 +23,8 @@ __all__ = [
     "ImageFile",
     "ImageMetadata",
     "PixelSize",
+    "file_stem",
+    "is_folder",
     "list_images",
     "read_image",
     "read_metadata",
@@ -128,6 +130,16 @@ def list_images(folder: str | Path) -> list[Path]:
         raise ImageError(f"There is no folder '{folder}'.")
     found = (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
     return sorted(p for p in found if p.is_dir() == (p.suffix.lower() == ZARR_SUFFIX))
+
+
+def file_stem(path: Path) -> str:
+    """Name of an image without its endings: ``"a"`` of ``a.tif`` and of ``a.ome.tif``."""
+    return path.name.removesuffix(path.suffix).removesuffix(".ome")
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder of images; a zarr is one image."""
+    return path.is_dir() and path.suffix.lower() != ZARR_SUFFIX
 
 
 def _existing(path: str | Path) -> Path:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from napari_cellseg.images.reading import ImageFile, read_image
+from napari_cellseg.images.reading import ImageFile, file_stem, read_image
 from napari_cellseg.viewer.pixel_size import MICROMETRE
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -27,7 +27,7 @@ def image_layer_data(image: ImageFile) -> LayerData:
     Channels stay one axis, which gets a slider: so the dock and a script can choose among them.
     """
     axes = image.axes
-    name = image.path.name.removesuffix(image.path.suffix).removesuffix(".ome")
+    name = file_stem(image.path)
     keywords: dict[str, Any] = {"name": name, "metadata": {"path": str(image.path)}}
     if axes is None:
         return image.data, {**keywords, "rgb": False}, "image"

@@ -7,6 +7,7 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 from napari.settings import get_settings
 
+from napari_cellseg.images.reading import file_stem
 from napari_cellseg.review.saved_labels import SUFFIX, find_copy, read_table, save_labels, table_path
 from napari_cellseg.viewer.feature_rows import write_rows
 from napari_cellseg.viewer.pixel_size import find_pixel_size, source_path
@@ -81,7 +82,7 @@ def suggested_path(layer: Labels, image: Image | None) -> Path:
     if own is not None and own.suffix.lower() == SUFFIX:
         return own
     path = source_path(image) if image is not None else None
-    name = layer.name if path is None else path.name.removesuffix(path.suffix).removesuffix(".ome")
+    name = layer.name if path is None else file_stem(path)
     return (path.parent if path is not None else Path()) / f"{name}_labels{SUFFIX}"
 
 
