@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -39,6 +38,7 @@ from napari_cellseg.widgets.fields import (
     explain,
     later_of,
     new_form,
+    primary_button,
     set_row_visible,
 )
 from napari_cellseg.widgets.job_panel import JobPanel
@@ -74,7 +74,7 @@ class EvaluatePanel(QWidget):
             self._options(),
         )
         self.sentence = Sentence("What will be compared")
-        self.button = QPushButton("&Evaluate")
+        self.button = primary_button("&Evaluate")
         self.job = JobPanel(step="plane")
         explain(self.job.cancel_button, "Cancel", "Stop after the current plane; nothing is kept.")
         self.error = ErrorBox()
@@ -138,10 +138,6 @@ class EvaluatePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(6)
-        font = self.button.font()
-        font.setBold(True)
-        self.button.setFont(font)
-        self.button.setMinimumHeight(30)
         layout.addLayout(self._form)
         for widget in (
             self.advanced, self.sentence, self.button, self.job, self.error, self.notes, self.result,

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
+    QPushButton,
     QScrollArea,
     QSizePolicy,
     QToolButton,
@@ -75,6 +76,16 @@ def _side_by_side(field: QWidget, *beside: QWidget) -> QWidget:
     for widget in beside:
         layout.addWidget(widget)
     return row
+
+
+def primary_button(title: str) -> QPushButton:
+    """The one button of a dock that does what the dock is for."""
+    button = QPushButton(title)
+    font = button.font()
+    font.setBold(True)
+    button.setFont(font)
+    button.setMinimumHeight(30)
+    return button
 
 
 def explain(widget: QWidget, title: str, tooltip: str) -> None:

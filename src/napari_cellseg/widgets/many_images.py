@@ -22,7 +22,7 @@ from napari_cellseg.errors import CellSegError
 from napari_cellseg.events import Progress
 from napari_cellseg.images.reading import IMAGE_SUFFIXES
 from napari_cellseg.viewer.choices import SegmentChoices
-from napari_cellseg.widgets.fields import NarrowCombo, Sentence, add_row, explain, new_form
+from napari_cellseg.widgets.fields import NarrowCombo, Sentence, add_row, explain, new_form, primary_button
 from napari_cellseg.widgets.job_panel import JobPanel
 from napari_cellseg.widgets.messages import ErrorBox
 
@@ -49,7 +49,7 @@ class ManyImages(QWidget):
         self.link = QCheckBox("&Link planes of z stacks into 3-D objects")
         self.overwrite = QCheckBox("&Do finished files again")
         self.sentence = Sentence("What will happen")
-        self.button = QPushButton("Segment &all")
+        self.button = primary_button("Segment &all")
         self.job = JobPanel()
         self.error = ErrorBox()
         self.files = QTreeWidget()
@@ -155,10 +155,6 @@ class ManyImages(QWidget):
             self.overwrite, "Do finished files again",
             "Files that were segmented with the same model and settings are skipped otherwise. Default: off.",
         )  # fmt: skip
-        font = self.button.font()
-        font.setBold(True)
-        self.button.setFont(font)
-        self.button.setMinimumHeight(30)
         self._set_up_files()
         for widget in (
             self.link, self.overwrite, self.sentence, self.button, self.job, self.error, self.summary,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from napari.components import ViewerModel
 from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_cellseg.errors import CellSegError
 from napari_cellseg.viewer.coalesced import Coalesced
@@ -24,7 +24,7 @@ from napari_cellseg.viewer.measured_layer import MeasuredLayer
 from napari_cellseg.widgets.compare_form import CompareForm
 from napari_cellseg.widgets.compare_result import CompareResult
 from napari_cellseg.widgets.connections import Connections
-from napari_cellseg.widgets.fields import Sentence, bring_into_view, explain, later_of
+from napari_cellseg.widgets.fields import Sentence, bring_into_view, explain, later_of, primary_button
 from napari_cellseg.widgets.job_panel import JobPanel
 from napari_cellseg.widgets.messages import ErrorBox
 
@@ -60,7 +60,7 @@ class ComparePanel(QWidget):
         self._check = Coalesced(self._preflight, CHECK_INTERVAL, later_of(self))
         self.form = CompareForm(viewer, connections, measured)
         self.sentence = Sentence("What will be compared")
-        self.button = QPushButton("&Compare")
+        self.button = primary_button("&Compare")
         self.job = JobPanel(step="feature")
         explain(self.job.cancel_button, "Cancel", "Stop after the current feature; nothing is kept.")
         self.error, self.notes = ErrorBox(), Sentence("Notes")
@@ -74,10 +74,6 @@ class ComparePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(6)
-        font = self.button.font()
-        font.setBold(True)
-        self.button.setFont(font)
-        self.button.setMinimumHeight(30)
         for widget in (
             self.form, self.sentence, self.button, self.job, self.error, self.notes, self.result,
         ):  # fmt: skip

@@ -6,7 +6,7 @@ from pathlib import Path
 from napari.components import ViewerModel
 from napari.layers import Labels
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_cellseg.errors import CellSegError
 from napari_cellseg.viewer.coalesced import Coalesced
@@ -20,7 +20,7 @@ from napari_cellseg.viewer.measure_run import (
 from napari_cellseg.viewer.measured_layer import MeasuredLayer
 from napari_cellseg.widgets.connections import Connections
 from napari_cellseg.widgets.features_table import open_features_table
-from napari_cellseg.widgets.fields import Sentence, explain, later_of
+from napari_cellseg.widgets.fields import Sentence, explain, later_of, primary_button
 from napari_cellseg.widgets.job_panel import JobPanel
 from napari_cellseg.widgets.measure_form import MeasureForm
 from napari_cellseg.widgets.measure_result import MeasureResult
@@ -55,7 +55,7 @@ class MeasurePanel(QWidget):
         self._check = Coalesced(self._preflight, CHECK_INTERVAL, self._later)
         self.form = MeasureForm(viewer, connections)
         self.sentence = Sentence("What will be measured")
-        self.button = QPushButton("&Measure")
+        self.button = primary_button("&Measure")
         self.job = JobPanel(step="part")
         explain(self.job.cancel_button, "Cancel", "Stop; nothing is kept.")
         self.error = ErrorBox()
@@ -81,10 +81,6 @@ class MeasurePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(6)
-        font = self.button.font()
-        font.setBold(True)
-        self.button.setFont(font)
-        self.button.setMinimumHeight(30)
         for widget in (
             self.form, self.sentence, self.button, self.job, self.error, self.notes, self.result,
         ):  # fmt: skip

@@ -18,7 +18,7 @@ from napari_cellseg.viewer.segment_run import Outcome, SegmentRun, is_untouched,
 from napari_cellseg.viewer.settings import load_choices, save_choices
 from napari_cellseg.widgets.connections import Connections
 from napari_cellseg.widgets.features_table import open_features_table
-from napari_cellseg.widgets.fields import Disclosure, Sentence, explain, later_of, new_form
+from napari_cellseg.widgets.fields import Disclosure, Sentence, explain, later_of, new_form, primary_button
 from napari_cellseg.widgets.image_form import ImageForm
 from napari_cellseg.widgets.job_panel import JobPanel
 from napari_cellseg.widgets.messages import ErrorBox
@@ -93,11 +93,7 @@ class SegmentPanel(QWidget):
         self.image_form.add_axes_row(form)
         self.advanced = Disclosure("Ad&vanced", "Device, tile and axes: rarely needed.", options)
         self.sentence = Sentence("What will happen")
-        self.button = QPushButton("&Segment")
-        font = self.button.font()
-        font.setBold(True)
-        self.button.setFont(font)
-        self.button.setMinimumHeight(30)
+        self.button = primary_button("&Segment")
         self.notes = Sentence("Notes")
         for widget in (
             self.image_form, self.model_form, self.part_form, self.advanced, self.sentence, self.button,
