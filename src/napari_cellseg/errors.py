@@ -51,5 +51,9 @@ class JournalError(CellSegError, OSError):
     """A journal of edits that cannot be written or read, or that is not for these labels."""
 
 
+class DatasetError(CellSegError, ValueError):
+    """A dataset or a file of annotations that is broken, unsafe or does not fit; the text names the place."""
+
+
 class CellSegWarning(UserWarning):
     """Something that the job handled by itself and that a user should know."""

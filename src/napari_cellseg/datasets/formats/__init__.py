@@ -1,0 +1,1 @@
+"""One file per format of annotated images; `registry.FORMATS` lists them."""
