@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import tifffile
 
-from napari_cellseg.batch.measuring import IMAGE, find_labelled
+from napari_cellseg.batch.labelled import IMAGE, find_labelled
 from napari_cellseg.cli import main
-from napari_cellseg.cli.measure import parse_sizes
+from napari_cellseg.cli.measure import parse_interval, parse_sizes
 from napari_cellseg.errors import ImageError, OptionError
 from napari_cellseg.features.tables import read_table
 
@@ -148,3 +148,101 @@ def test_wrong_arguments_are_said_in_words(run, tmp_path):
     code, _, err = run(tmp_path / "in", "-o", tmp_path / "cells.xlsx")
     assert code == 2
     assert err == "Error: --out must end in .csv or .parquet, not 'cells.xlsx'.\n"
+
+
+def write_film(folder: Path, counts: tuple[int, ...], interval: float | None = 1800) -> Path:
+    """A time series with as many squares in each frame; `interval` in s."""
+    metadata = {"axes": "TYX", "PhysicalSizeY": 0.5, "PhysicalSizeX": 0.5}
+    if interval is not None:
+        metadata |= {"TimeIncrement": interval, "TimeIncrementUnit": "s"}
+    path = folder / "film_labels.ome.tif"
+    tifffile.imwrite(path, np.stack([squares(n) for n in counts]), metadata=metadata)
+    return path
+
+
+def test_a_row_for_each_image_without_a_table_of_objects(run, tmp_path):
+    for name, count in (("a", 1), ("b", 3)):
+        write(tmp_path / "in", name, count)
+    out = tmp_path / "new" / "images.csv"
+    code, said, _ = run(tmp_path / "in", tmp_path / "in", "--images", out)
+    assert code == 0
+    assert said == f"2 images, 4 objects, mean confluence 6.67 %, {out}\n"
+    table = read_table(out)
+    assert table[IMAGE].tolist() == ["a", "b"]
+    assert table["confluence"].tolist() == pytest.approx([80 / 2400, 240 / 2400])
+    assert table["count_of-live"].tolist()[1] == 2
+    assert "focus" in table
+    assert table.attrs["units"]["density"] == "1/µm²"
+    assert table.attrs["definitions"]["count_of-live"] == "Number of objects of a class. Of live."
+    assert table.attrs["provenance"]["growth"] == {}
+
+
+def test_growth_of_a_time_series_is_told_and_kept(run, tmp_path):
+    path, out = write_film(tmp_path, (1, 2, 4)), tmp_path / "images.csv"
+    code, said, _ = run(path, "--images", out)
+    assert code == 0
+    assert "film: count doubles in 0.5 h (95 % interval 0.5 to 0.5 h), R² 1.00" in said
+    table = read_table(out)
+    assert table["time"].tolist() == [0, 0.5, 1]
+    assert table.attrs["units"]["time"] == "h"
+    growth = table.attrs["provenance"]["growth"]["film"]["count"]
+    assert growth["doubling_time"] == pytest.approx(0.5)
+    assert (growth["n"], growth["unit"]) == (3, "h")
+    run(path, "--images", out, "--interval", "10min")
+    assert read_table(out).attrs["provenance"]["growth"]["film"]["count"]["doubling_time"] == pytest.approx(
+        10
+    )
+
+
+def test_frames_without_a_time_are_numbered(run, tmp_path):
+    out = tmp_path / "images.csv"
+    _, said, _ = run(write_film(tmp_path, (2, 2, 1), None), "--images", out)
+    assert "count does not grow: rate -0.347 per frame" in said
+    assert "time" not in read_table(out)
+
+
+def test_contacts_of_classes_against_chance(run, tmp_path):
+    labels = np.kron(np.arange(1, 26).reshape(5, 5), np.ones((4, 4))).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a_labels.tif", labels)
+    rows = {"index": range(1, 26), "class": ["left", "left", "right", "right", "right"] * 5}
+    pd.DataFrame(rows).to_csv(tmp_path / "a_features.csv", index=False)
+    both = [tmp_path / "pairs.csv", tmp_path / "again.csv"]
+    for out in both:
+        code, said, _ = run(tmp_path / "a_labels.tif", "--enrichment", out, "--shuffles", 50, "--seed", 3)
+        assert code == 0
+        assert said.startswith(f"3 pairs of classes, {out}\n")
+        assert "left and right: 13 contacts" in said
+    first, second = map(read_table, both)
+    assert first.equals(second)
+    assert first.loc[1, "ratio"] < 1
+    assert first.attrs["provenance"]["settings"]["seed"] == 3
+    assert "by chance" in first.attrs["definitions"]["ratio"]
+
+
+def test_one_class_has_no_contacts_with_others(run, tmp_path):
+    write(tmp_path / "in", "a", 1)
+    code, _, err = run(tmp_path / "in" / "a_labels.ome.tif", "--enrichment", tmp_path / "pairs.csv")
+    assert code == 2
+    assert "at least two classes; there is only 'dead'" in err
+    assert not (tmp_path / "pairs.csv").exists()
+
+
+def test_all_tables_in_one_go_need_different_names(run, tmp_path):
+    write(tmp_path / "in", "a", 3)
+    labels = tmp_path / "in" / "a_labels.ome.tif"
+    code, _, _ = run(
+        labels, "-o", tmp_path / "o.csv", "--images", tmp_path / "i.csv", "--enrichment", tmp_path / "e.csv"
+    )
+    assert code == 0
+    assert {path.name for path in tmp_path.glob("*.csv")} == {"o.csv", "i.csv", "e.csv"}
+    code, _, err = run(labels, "-o", tmp_path / "o.csv", "--images", tmp_path / "o.csv")
+    assert code == 2
+    assert "--out and --images must be different files" in err
+    assert "Say what to write" in run(labels)[2]
+
+
+@pytest.mark.parametrize("text", ["30", "0h", "-1h", "1week", "h", "1.2.3h"])
+def test_a_time_between_frames_needs_its_unit(text):
+    assert parse_interval("0.5h") == (0.5, "h")
+    with pytest.raises(OptionError, match="--interval"):
+        parse_interval(text)

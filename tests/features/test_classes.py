@@ -70,8 +70,8 @@ def test_classes_apart_avoid_each_other():
     table = contact_enrichment(everyone, names, shuffles=300).set_index(["class", "other"])
     assert table["contacts"].sum() == 11 * 12 * 2 + 11 * 11 * 2
     assert table.loc[("left", "right"), "contacts"] == 12 + 11 * 2
-    assert table.loc[("left", "right"), "z"] < -5
-    assert table.loc[("left", "left"), "z"] > 5
+    assert table.loc[("left", "right"), "z_score"] < -5
+    assert table.loc[("left", "left"), "z_score"] > 5
     assert table.loc[("left", "right"), "p"] == pytest.approx(2 / 301)
 
 

@@ -1,13 +1,20 @@
 """Growth is the line that SciPy fits through the logarithms."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from napari_cellseg.errors import OptionError
-from napari_cellseg.features.growth import fit_growth
+from napari_cellseg.features.growth import (
+    add_times,
+    fit_growth,
+    frame_series,
+    growth_record,
+    growth_words,
+)
 
 
 @settings(deadline=None, max_examples=30)
@@ -101,3 +108,56 @@ def test_what_makes_no_sense_is_refused(arguments):
     keywords = dict(zip(("between", "level"), rest, strict=False))
     with pytest.raises(OptionError):
         fit_growth(times, values, **keywords)
+
+
+def frames():
+    """Two planes of each of three times."""
+    table = pd.DataFrame({"t": [0, 0, 1, 1, 2, 2], "z": [0, 1] * 3, "count": [1, 1, 2, 2, 4, 4]})
+    table["confluence"] = table["count"] / 10
+    return table
+
+
+def test_planes_of_one_time_are_put_together():
+    times, counts, unit = frame_series(frames(), "count")
+    assert (times.tolist(), counts.tolist(), unit) == ([0, 1, 2], [2, 4, 8], "frames")
+    assert frame_series(frames(), "confluence")[1].tolist() == pytest.approx([0.1, 0.2, 0.4])
+    timed = add_times(frames(), 30, "min")
+    assert list(timed)[:3] == ["t", "time", "z"]
+    times, _, unit = frame_series(timed, "count")
+    assert (times.tolist(), unit) == ([0, 30, 60], "min")
+
+
+def test_what_is_no_time_series_is_said():
+    with pytest.raises(OptionError, match="no time axis"):
+        frame_series(frames().drop(columns="t"), "count")
+    with pytest.raises(OptionError, match="no time axis"):
+        add_times(frames().drop(columns="t"), 1, "h")
+    with pytest.raises(OptionError, match="above 0"):
+        add_times(frames(), 0, "h")
+    with pytest.raises(OptionError, match="count or confluence"):
+        frame_series(frames(), "z")
+
+
+@pytest.mark.parametrize(
+    "counts, words",
+    [
+        ([10, 20, 40], "doubles in 5 h (95 % interval 5 to 5 h), R² 1.00"),
+        ([10, 11, 10, 13], "doubles in "),
+        ([10, 11, 10, 13], "h or more)"),
+        ([10, 20], "doubles in 5 h, R² 1.00"),
+        ([7, 7, 7], "does not grow: rate 0 per h"),
+        ([8, 4, 2], "does not grow: rate -0.139 per h (95 % interval -0.139 to -0.139)"),
+        ([8], "no growth can be fitted"),
+        ([0, 0], "no growth can be fitted"),
+    ],
+)
+def test_growth_in_words(counts, words):
+    assert words in growth_words(fit_growth(np.arange(len(counts)) * 5, counts), "h")
+
+
+def test_what_is_not_finite_is_none_in_a_record():
+    record = growth_record(fit_growth([0, 1, 2, 3], [10, 11, 10, 13]), "h")
+    assert record["doubling_interval"]["high"] is None
+    assert record["rate"] > 0
+    assert record["unit"] == "h"
+    assert growth_record(fit_growth([0], [1]), "h")["doubling_time"] is None

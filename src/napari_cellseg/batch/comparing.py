@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from napari_cellseg.batch.measuring import IMAGE
+from napari_cellseg.batch.labelled import IMAGE
 from napari_cellseg.errors import OptionError
 from napari_cellseg.evaluation.groups import name_fields
 from napari_cellseg.features.tables import table_provenance

@@ -21,6 +21,9 @@ FAILURE = 2
 CANCELLED = 130
 """Exit code after Ctrl+C."""
 
+WITHIN = ("Segmenting", "Measuring", "Measuring images", "Shuffling classes")
+"""Stages of one file whose progress counts among that of many."""
+
 QUIET_SECONDS = 10.0
 """At least this long between two lines of progress where there is no terminal to draw a bar in."""
 
@@ -121,7 +124,7 @@ def overall(progress: Progress) -> float:
     """Finished share, 0 to 1; where the payload is the progress of one step of many, it counts as well."""
     inner = progress.payload
     if isinstance(inner, Progress) and progress.total > 0:
-        within = inner.fraction if inner.stage in ("Segmenting", "Measuring") else 0.0
+        within = inner.fraction if inner.stage in WITHIN else 0.0
         return min(1.0, (progress.done + within) / progress.total)
     return progress.fraction
 

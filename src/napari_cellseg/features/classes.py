@@ -130,9 +130,9 @@ def contact_enrichment(
     DataFrame
         A row for each pair of classes, a class with itself too. ``contacts``: pairs of objects that touch.
         ``expected`` and ``std``: mean and standard deviation (n − 1) among the shuffles. ``ratio``:
-        contacts / expected. ``z``: (contacts − expected) / std, NaN without spread. ``p``: two-sided, twice
-        the share of shuffles at least as extreme on the rarer side, with the observation counted as one of
-        them (Phipson & Smyth 2010), so never 0. ``p_corrected``: for the number of pairs (Benjamini &
+        contacts / expected. ``z_score``: (contacts − expected) / std, NaN without spread. ``p``: two-sided,
+        twice the share of shuffles at least as extreme on the rarer side, with the observation counted as one
+        of them (Phipson & Smyth 2010), so never 0. ``p_corrected``: for the number of pairs (Benjamini &
         Hochberg 1995).
 
     Raises
@@ -202,7 +202,7 @@ def _enrichment_table(
             "expected": expected,
             "std": std,
             "ratio": ratio,
-            "z": np.where(std > 0, z, np.nan),
+            "z_score": np.where(std > 0, z, np.nan),
             "p": p,
             "p_corrected": corrected_p(p),
         }

@@ -150,7 +150,7 @@ def _class_counts(
 ) -> dict[str, float]:
     if len(classes) != len(everyone):
         raise OptionError(f"Each of the {len(everyone)} objects needs a class or None, not {len(classes)}.")
-    known = [c for c in classes if c is not None]
+    known = [c for c in classes if c]
     found: dict[str, float] = {}
     for kind in sorted(set(known)) if kinds is None else kinds:
         found[f"count_of-{kind}"] = known.count(kind)
@@ -194,7 +194,15 @@ def measuring_images(
     result.attrs["units"] = {c: unit_of(features[c.split("-")[0]], unit) for c in own}
     if volume:
         result.attrs["units"]["density"] = f"1/{unit}³"
+    result.attrs["definitions"] = {c: _defined(c, features) for c in own}
     return result
+
+
+def _defined(column: str, features: dict[str, Feature]) -> str:
+    """What a column means; of a class or channel, which."""
+    name, _, part = column.partition("-")
+    definition = features[name].definition
+    return f"{definition} Of {part}." if part else definition
 
 
 def measure_images(
@@ -224,7 +232,7 @@ def measure_images(
     -------
     DataFrame
         ``t`` and ``z`` where there are such axes, then the columns of `IMAGE_FEATURES`, as far as there are
-        classes and an image. ``attrs["units"]``: unit of each of these.
+        classes and an image. ``attrs["units"]`` and ``attrs["definitions"]``: of each of these.
 
     Raises
     ------

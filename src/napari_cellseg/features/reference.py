@@ -38,7 +38,7 @@ TABLE = """| column | unit | what it is | formula | source | how it differs |
 IMAGES = """
 ## Whole images
 
-`napari_cellseg.features.images.measure_images` gives a row for each image, plane or volume; classes and
+`napari_cellseg.measure_images` gives a row for each image, plane or volume; classes and
 several channels end the names as above. The quality of the image is measured in planes.
 
 """

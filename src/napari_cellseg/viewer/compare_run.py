@@ -9,7 +9,7 @@ import pandas as pd
 from napari.layers import Labels
 
 from napari_cellseg.batch.comparing import comparison_provenance, table_source, with_name_fields
-from napari_cellseg.batch.measuring import IMAGE
+from napari_cellseg.batch.labelled import IMAGE
 from napari_cellseg.errors import OptionError
 from napari_cellseg.events import Job, Progress
 from napari_cellseg.features.figures import save_figure
