@@ -7,7 +7,7 @@ from napari_cellseg.viewer.dataset_rows import DatasetRow, Order, Reviewed, RowF
 
 ROWS = [
     DatasetRow(
-        "well 10", "train", "plate A", (20, 30), 8, 8, {"cell": 8}, {"accepted": 8}, updated="2026-02"
+        "well 10", "train", "plate A", (20, 30), 8, 8, {"cell": 8}, {"edited": 8}, updated="2026-02"
     ),
     DatasetRow("well 2", "val", "plate A", (20, 30), 4, 1, {"cell": 3, "debris": 1}, updated="2026-03"),
     DatasetRow("Übersicht", "train", "", (20, 30), 5, 0, {"debris": 5}, updated="2026-01"),
