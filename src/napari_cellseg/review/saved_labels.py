@@ -9,18 +9,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_cellseg.errors import OutputError
+from napari_cellseg.evaluation.files import FEATURES, image_name
 from napari_cellseg.images.metadata import PixelSize
 from napari_cellseg.labels.writing import write_labels
 from napari_cellseg.outputs import replacing
 
 SUFFIX = ".tif"
 _TEXT = ("class", "status", "origin")
+_MISSING = ("", "nan", "NaN", "NA", "N/A", "n/a", "null", "None", "-nan", "#N/A")
+"""What stands for a missing number; in text these are words, such as a class that is called ``NA``."""
 
 
 def table_path(path: str | Path) -> Path:
-    """Where the table of a label image is: ``a_labels.tif`` has ``a_features.csv``, as a batch writes it."""
+    """Where the table of a label image is: ``a_labels.tif`` has ``a_features.csv``, as a batch writes it.
+
+    All of `napari_cellseg.evaluation.files.ENDINGS` are left out, ``.ome`` as well.
+    """
     path = Path(path)
-    return path.with_name(f"{path.stem.removesuffix('_labels')}_features.csv")
+    return path.with_name(image_name(path) + FEATURES)
 
 
 def save_labels(
@@ -86,13 +92,14 @@ def read_table(path: str | Path) -> pd.DataFrame | None:
     if not table.is_file():
         return None
     try:
-        rows = pd.read_csv(table, dtype=dict.fromkeys(_TEXT, object))
+        numbers = pd.read_csv(table, nrows=0).columns.difference(list(_TEXT))
+        missing = {name: _MISSING for name in numbers}
+        text = dict.fromkeys(_TEXT, object)
+        rows = pd.read_csv(table, dtype=text, na_values=missing, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise OutputError(f"The table '{table}' cannot be read: {error}.") from error
     if "index" not in rows or rows["index"].dtype.kind not in "iu" or rows["index"].duplicated().any():
         return None
-    for column in rows.columns.intersection(list(_TEXT)):
-        rows[column] = rows[column].where(rows[column].notna(), "")
     return rows.sort_values("index", ignore_index=True)
 
 
