@@ -93,7 +93,7 @@ def read_table(path: str | Path) -> pd.DataFrame | None:
         return None
     try:
         numbers = pd.read_csv(table, nrows=0).columns.difference(list(_TEXT))
-        missing = {name: _MISSING for name in numbers}
+        missing = dict.fromkeys(numbers, _MISSING)
         text = dict.fromkeys(_TEXT, object)
         rows = pd.read_csv(table, dtype=text, na_values=missing, keep_default_na=False)
     except (OSError, ValueError) as error:
