@@ -6,9 +6,7 @@ from hypothesis import strategies as st
 from napari_cellseg.viewer.dataset_rows import DatasetRow, Order, Reviewed, RowFilter, listed, summary
 
 ROWS = [
-    DatasetRow(
-        "well 10", "train", "plate A", (20, 30), 8, 8, {"cell": 8}, {"edited": 8}, updated="2026-02"
-    ),
+    DatasetRow("well 10", "train", "plate A", (20, 30), 8, 8, {"cell": 8}, {"edited": 8}, updated="2026-02"),
     DatasetRow("well 2", "val", "plate A", (20, 30), 4, 1, {"cell": 3, "debris": 1}, updated="2026-03"),
     DatasetRow("Übersicht", "train", "", (20, 30), 5, 0, {"debris": 5}, updated="2026-01"),
     DatasetRow("blank", "test", "plate B", (20, 30), updated="2026-01"),
