@@ -26,8 +26,8 @@ def test_card_and_weights_agree(entry):
     assert entry.path.stat().st_size <= WHEEL_LIMIT
     model = load_model(entry.card.name, "cpu")
     check_model(model)
-    (graph_input,) = model._session.get_inputs()
-    (graph_output,) = model._session.get_outputs()
+    (graph_input,) = model._network.inputs
+    (graph_output,) = model._network.outputs
     assert graph_input.shape[1] == card.channels == 3
     assert graph_output.shape[1] == len(card.maps) == 4
 

@@ -6,7 +6,8 @@ import pytest
 from napari_cellseg.errors import CellSegWarning, DeviceError, ModelError, OutOfMemoryError
 from napari_cellseg.models import devices, onnx
 from napari_cellseg.models.card import read_card
-from napari_cellseg.models.onnx import OnnxPixelModel, embedded_card
+from napari_cellseg.models.embedded import embedded_card
+from napari_cellseg.models.onnx import OnnxPixelModel
 from napari_cellseg.models.protocols import InstanceModel, PixelModel
 
 
@@ -102,7 +103,7 @@ class _FailingSession:
     ],
 )
 def test_too_little_memory_is_an_error_of_its_own(tiny, error):
-    tiny._session = _FailingSession(tiny._session, error)
+    tiny._network._session = _FailingSession(tiny._network._session, error)
     with pytest.raises(OutOfMemoryError, match="2 tile\\(s\\) of 16 x 32"):
         tiny.predict_maps(np.zeros((2, 3, 16, 32), np.float32))
 

@@ -272,8 +272,8 @@ def test_a_real_distribution_registers_a_backend(others_model, tmp_path, monkeyp
     assert load_model(others_model).card.name == "blobs"
 
 
-def test_an_instance_model_needs_another_backend_than_onnx(make_model):
-    with pytest.raises(ModelError, match="runs pixel models only"):
+def test_an_instance_model_must_give_boxes_and_prototypes(make_model):
+    with pytest.raises(ModelError, match="not a YOLO segmentation network"):
         load_model(make_model("i", kind="instance", maps=(), decoder=None))
 
 

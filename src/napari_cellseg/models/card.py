@@ -8,10 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from napari_cellseg.errors import CellSegError, ModelError
 from napari_cellseg.instances.decoding import VoteDecoding
+from napari_cellseg.instances.prototypes import PrototypeDecoding
 from napari_cellseg.outputs import replacing
 
 CARD_FORMAT = 1
@@ -34,6 +43,9 @@ class IntensityScaling(_Described):
 
     low_percentile: float = Field(1.0, ge=0, le=100, description="Percentile of the pixels scaled to 0.")
     high_percentile: float = Field(99.8, ge=0, le=100, description="Percentile scaled to 1.")
+    keep_8bit: bool = Field(
+        False, description="8-bit images are taken as they are: 0 becomes 0 and 255 becomes 1."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> "IntensityScaling":
@@ -92,6 +104,9 @@ class ModelCard(_Described):
     scaling: IntensityScaling = Field(IntensityScaling(), description="How intensities are scaled.")
     maps: tuple[str, ...] = Field((), description="What each output map holds, in order; pixel models only.")
     decoder: VoteDecoding | None = Field(None, description="How maps become objects; pixel models only.")
+    prototypes: PrototypeDecoding | None = Field(
+        None, description="How boxes and prototype masks become objects; instance models of that kind only."
+    )
     classes: tuple[str, ...] = Field(min_length=1, description="Names of the classes of objects, in order.")
     confidence: Share = Field(description="Objects at or above this confidence are kept by default.")
     confidence_floor: Share = Field(description="Objects below this confidence are never reported.")
@@ -108,6 +123,9 @@ class ModelCard(_Described):
     pixel_size: Positive | None = Field(None, description="Pixel size of the training images, in µm.")
     tile: int = Field(gt=0, description="Edge of a tile, in pixels at network scale.")
     tile_multiple: int = Field(1, ge=1, description="The edges of a tile must be multiples of this.")
+    fixed_tile: bool = Field(
+        False, description="The network takes tiles of no other size; smaller ones are padded."
+    )
     overlap: int = Field(ge=0, description="Overlap of neighbouring tiles, in pixels at network scale.")
     max_diameter: Positive = Field(description="Largest object that comes out whole, in network pixels.")
     parameters: Count = Field(description="Number of weights of the network.")
@@ -126,11 +144,12 @@ class ModelCard(_Described):
             raise ValueError("weights must be a plain file name, without a folder")
         return value
 
-    @field_validator("decoder", mode="before")
+    @field_validator("decoder", "prototypes", mode="before")
     @classmethod
-    def _known_parameters(cls, value: Any) -> Any:
+    def _known_parameters(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, dict):
-            unknown = sorted(set(value) - set(VoteDecoding.__dataclass_fields__))
+            known = VoteDecoding if info.field_name == "decoder" else PrototypeDecoding
+            unknown = sorted(set(value) - set(known.__dataclass_fields__))
             if unknown:
                 raise ValueError(f"unknown decoder parameters: {', '.join(unknown)}")
         return value

@@ -1,4 +1,4 @@
-"""Pixel models on ONNX Runtime: the backend that works without torch."""
+"""ONNX Runtime: the backend that works without torch; its sessions, and pixel models on it."""
 
 import hashlib
 import re
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_cellseg.errors import (
     CellSegWarning,
@@ -15,7 +16,7 @@ from napari_cellseg.errors import (
     ModelError,
     OutOfMemoryError,
 )
-from napari_cellseg.models.card import ModelCard, parse_card
+from napari_cellseg.models.card import ModelCard
 from napari_cellseg.models.devices import (
     CUDA_REMEDY,
     cpu_threads,
@@ -35,13 +36,13 @@ _OUT_OF_MEMORY = re.compile(
 )
 
 
-class OnnxPixelModel:
-    """A pixel model in an ONNX file: one float32 input (N, C, H, W), one float32 output (N, K, H, W).
+class OnnxNetwork:
+    """A network in an ONNX file with one input (N, C, H, W), open on a device.
 
     Parameters
     ----------
     card : ModelCard
-        Its card; the file must have the card's hash, channels and number of maps.
+        Its card; the file must have the card's hash.
     weights : path
         The ONNX file; its weights are inside, not in files beside it.
     device : str
@@ -51,24 +52,76 @@ class OnnxPixelModel:
     ----------
     device : str
         What ONNX Runtime really uses: ``"cpu"`` or ``"cuda:N"``.
+    source : str
+        The file, for texts of errors.
 
     Raises
     ------
     ModelError
-        Where the file is missing, corrupt, or does not fit its card.
+        Where the file is missing, corrupt, or not the card's.
     DeviceError
         Where a CUDA device was asked for and cannot be used.
     """
 
     def __init__(self, card: ModelCard, weights: str | Path, device: str = "auto") -> None:
-        self.card = card
+        self.card, self.source = card, str(weights)
         content = read_weights(weights)
         if hashlib.sha256(content).hexdigest() != card.sha256:
             raise ModelError(
                 f"The weights '{weights}' are not those that the card of model '{card.name}' describes "
                 f"(their SHA-256 differs): the file is damaged or was replaced. Add or install it again."
             )
-        self._session, self.device = _open_on(content, str(weights), device)
+        self._session, self.device = _open_on(content, self.source, device)
+
+    @property
+    def inputs(self) -> list[Any]:
+        """Inputs, each with ``name``, ``type`` and ``shape``."""
+        return list(self._session.get_inputs())
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Outputs, each with ``name``, ``type`` and ``shape``."""
+        return list(self._session.get_outputs())
+
+    def run(self, tiles: NDArray[Any]) -> list[NDArray[Any]]:
+        """All outputs for a batch of tiles, (N, C, H, W) of the input's own dtype.
+
+        Raises
+        ------
+        OutOfMemoryError
+            Where the device has too little memory for these tiles.
+        ModelError
+            Where the network fails.
+        """
+        try:
+            outputs: list[NDArray[Any]] = self._session.run(None, {self.inputs[0].name: tiles})
+        except Exception as error:  # ONNX Runtime's errors share no base class of their own
+            raise self._in_words(error, tiles.shape) from error
+        return outputs
+
+    def _in_words(self, error: Exception, shape: tuple[int, ...]) -> Exception:
+        n, _, height, width = shape
+        if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+            return OutOfMemoryError(
+                f"The device '{self.device}' has too little memory for {n} tile(s) of {height} x {width} "
+                f"pixels. Use smaller tiles or the CPU."
+            )
+        return ModelError(
+            f"Model '{self.card.name}' failed on a tile of {height} x {width} pixels: {first_line(error)}."
+        )
+
+
+class OnnxPixelModel:
+    """A pixel model in an ONNX file: one float32 input (N, C, H, W), one float32 output (N, K, H, W).
+
+    Parameters, attributes and errors are those of `OnnxNetwork`; the file must have the card's channels and
+    number of maps too.
+    """
+
+    def __init__(self, card: ModelCard, weights: str | Path, device: str = "auto") -> None:
+        self.card = card
+        self._network = OnnxNetwork(card, weights, device)
+        self.device = self._network.device
         self._check_signature(str(weights))
 
     def predict_maps(self, tiles: Tiles) -> Tiles:
@@ -90,11 +143,7 @@ class OnnxPixelModel:
         ModelError
             Where the network fails, or returns maps of another shape than its card promises.
         """
-        tiles = np.ascontiguousarray(tiles, np.float32)
-        try:
-            maps: Tiles = self._session.run(None, {self._session.get_inputs()[0].name: tiles})[0]
-        except Exception as error:  # ONNX Runtime's errors share no base class of their own
-            raise self._in_words(error, tiles.shape) from error
+        maps: Tiles = self._network.run(np.ascontiguousarray(tiles, np.float32))[0]
         expected = (tiles.shape[0], len(self.card.maps), *tiles.shape[2:])
         if maps.shape != expected:
             raise ModelError(
@@ -102,19 +151,8 @@ class OnnxPixelModel:
             )
         return maps
 
-    def _in_words(self, error: Exception, shape: tuple[int, ...]) -> Exception:
-        n, _, height, width = shape
-        if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
-            return OutOfMemoryError(
-                f"The device '{self.device}' has too little memory for {n} tile(s) of {height} x {width} "
-                f"pixels. Use smaller tiles or the CPU."
-            )
-        return ModelError(
-            f"Model '{self.card.name}' failed on a tile of {height} x {width} pixels: {first_line(error)}."
-        )
-
     def _check_signature(self, weights: str) -> None:
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        inputs, outputs = self._network.inputs, self._network.outputs
         for what, nodes in (("input", inputs), ("output", outputs)):
             if len(nodes) != 1 or nodes[0].type != "tensor(float)" or len(nodes[0].shape) != 4:
                 found = ", ".join(f"{node.name}: {node.type} {node.shape}" for node in nodes)
@@ -150,23 +188,17 @@ def read_weights(path: str | Path) -> bytes:
     return content
 
 
-def embedded_card(path: str | Path) -> ModelCard | None:
-    """Model card inside an ONNX file, None where it holds none.
-
-    The card's weights and hash are those of the file itself, whatever it says.
+def read_metadata(path: str | Path) -> tuple[bytes, dict[str, str], list[Any]]:
+    """Content, metadata and inputs of an ONNX file.
 
     Raises
     ------
     ModelError
-        Where the file is no readable ONNX file, or its card is not valid.
+        Where the file is no readable ONNX file.
     """
     content = read_weights(path)
     session = _open_session(content, str(path), ["CPUExecutionProvider"])
-    text = session.get_modelmeta().custom_metadata_map.get(CARD_PROPERTY)
-    if text is None:
-        return None
-    digest = hashlib.sha256(content).hexdigest()
-    return parse_card(text, f"The card inside '{path}'", weights=Path(path).name, sha256=digest)
+    return content, dict(session.get_modelmeta().custom_metadata_map), list(session.get_inputs())
 
 
 def _open_on(content: bytes, source: str, device: str) -> tuple[Any, str]:

@@ -19,8 +19,10 @@ from napari_cellseg.folders import data_folder
 from napari_cellseg.instances.instance import Instances
 from napari_cellseg.models.card import NAME_PATTERN, ModelCard, card_text, file_hash, read_card, write_card
 from napari_cellseg.models.devices import device_number, resolve_device
-from napari_cellseg.models.onnx import OnnxPixelModel, embedded_card
+from napari_cellseg.models.embedded import embedded_card
+from napari_cellseg.models.onnx import OnnxPixelModel
 from napari_cellseg.models.protocols import InstanceModel, Model, PixelModel
+from napari_cellseg.models.yolo import OnnxYoloModel
 from napari_cellseg.outputs import make_folder, output_error, replacing
 
 BACKEND_GROUP = "napari_cellseg.backends"
@@ -277,10 +279,8 @@ def _check_name(name: str) -> None:
 def _open(entry: ModelEntry, device: str) -> Model:
     card = entry.card
     if card.backend == "onnx":
-        if card.kind != "pixel":
-            raise ModelError(
-                f"Model '{card.name}' is an instance model; the ONNX backend runs pixel models only."
-            )
+        if card.kind == "instance":
+            return OnnxYoloModel(card, entry.path, device)
         return OnnxPixelModel(card, entry.path, device)
     if file_hash(entry.path) != card.sha256:
         raise ModelError(

@@ -68,15 +68,17 @@ def choose_tiling(card: ModelCard, tile: int | None, device: str) -> Tiling:
     """
     edge = card.tile if tile is None else tile
     least = max(2 * card.tile_multiple, 32)
+    most = card.tile if card.fixed_tile else 8192
     whole = isinstance(edge, Integral) and not isinstance(edge, bool)
-    if not whole or not least <= edge <= 8192:
+    if not whole or not least <= edge <= most:
         raise OptionError(
-            f"tile must be a whole number of pixels from {least} to 8192 for this model, not {edge!r}."
+            f"tile must be a whole number of pixels from {least} to {most} for this model, not {edge!r}."
         )
     edge = int(edge) // card.tile_multiple * card.tile_multiple
     batch = 1 if device == "cpu" else max(1, BATCH_PIXELS // edge**2)
     overlap = min(card.overlap, edge // 2)
-    return Tiling(edge, overlap, card.tile_multiple, GROWTH if tile is None else 1.0, batch)
+    growth = GROWTH if tile is None and not card.fixed_tile else 1.0
+    return Tiling(edge, overlap, card.tile_multiple, growth, batch)
 
 
 def network_window(region: Window, shape: tuple[int, int], scale: float) -> Window:

@@ -75,6 +75,8 @@ def measure_intensities(
     limits = intensity_range(planes.sample(plane), scaling.low_percentile, scaling.high_percentile)
     if limits.is_constant:
         limits = _extremes(planes, plane)
+    if scaling.keep_8bit and planes.dtype == np.uint8 and not limits.is_constant:
+        limits = IntensityRange(0.0, 255.0)
     y, x = region or (slice(0, planes.shape[0]), slice(0, planes.shape[1]))
     total = (y.stop - y.start) * (x.stop - x.start) * planes.channels
     bad = 0
