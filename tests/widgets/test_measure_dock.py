@@ -70,7 +70,9 @@ def test_one_click_from_labels_to_numbers(qtbot, dock: MeasureDock, viewer: View
     run(qtbot, dock)
     result = dock.panel.result
     assert "cells: 9 cells, mean area 20.0 µm²" in result.line.text()
-    assert (result.values["n"].text(), result.values["mean"].text()) == ("9", "20.0 µm²")
+    assert result.values["n"].text() == "9"
+    assert result.values["mean"].text().startswith("20.0 ± ")
+    assert result.values["confluence"].text() == "20 %"
     assert layer.features["area"][1:].tolist() == measure(layer.data, scale=0.5)["area"].tolist()
     result.feature.choose("perimeter")
     assert result.values["mean"].text().endswith("µm")

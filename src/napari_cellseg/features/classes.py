@@ -16,6 +16,8 @@ from napari_cellseg.features.objects import Objects
 from napari_cellseg.statistics.correction import corrected_p
 
 SHUFFLES = 1000
+PARTS = 100
+"""Steps of progress of the shuffles, at most."""
 
 Names = Sequence[str | None]
 
@@ -176,10 +178,12 @@ def _chances(
     members = np.flatnonzero(codes >= 0)
     shuffled = codes.copy()
     found = np.zeros((shuffles, kinds, kinds), np.int64)
+    often = -(-shuffles // PARTS)
     for i in range(shuffles):
         shuffled[members] = rng.permutation(codes[members])
         found[i] = _counted(shuffled[first], shuffled[second], kinds)
-        yield Progress("Shuffling classes", i + 1, shuffles)
+        if (i + 1) % often == 0 or i + 1 == shuffles:
+            yield Progress("Shuffling classes", i + 1, shuffles)
     return found
 
 

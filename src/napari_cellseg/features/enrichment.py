@@ -44,7 +44,7 @@ def measuring_enrichment(
     planes = align(labels, None, axes=axes, channels=None, volume=volume)
     places = tuple(a.lower() for a in planes.outer_axes)
     known = check_known(table, places)
-    kinds = [kind for kind in kinds_of(known) if kind]
+    kinds = kinds_of(known)
     if len(kinds) < 2:
         raise OptionError(
             "Contacts between classes need objects of at least two classes; "
@@ -57,7 +57,7 @@ def measuring_enrichment(
         everyone = Objects.found_in(planes.read_labels(plane))
         place = {axis.lower(): i for axis, i in planes.place(plane).items()}
         ids = pd.DataFrame({INDEX: everyone.ids} | {p: np.full(len(everyone), i) for p, i in place.items()})
-        names = [name or None for name in classes_of(ids, known, places)]
+        names = classes_of(ids, known, places)
         job = enriching(everyone, names, gap=gap, shuffles=shuffles, seed=seed)
         found = yield from _among(job, plane * shuffles, total)
         for position, (name, at) in enumerate(place.items()):

@@ -52,6 +52,8 @@ class Growth:
         Standard deviation of ln N about the line, with n − 2.
     centre, scatter : float
         Mean of the times, and sum of squared deviations from it.
+    first, last : float
+        The earliest and the latest of the times.
     """
 
     n: int
@@ -65,6 +67,8 @@ class Growth:
     spread: float
     centre: float
     scatter: float
+    first: float
+    last: float
 
     def curve(self, times: ArrayLike) -> tuple[Values, Values, Values]:
         """The exponential at some times, and the lower and upper end of its confidence band.
@@ -132,10 +136,11 @@ def fit_growth(
 def _fit_line(t: Values, log: Values, left_out: int, level: float) -> Growth:
     centre = float(t.mean()) if len(t) else np.nan
     scatter = float(np.square(t - centre).sum())
+    ends = (float(t.min()), float(t.max())) if len(t) else (np.nan, np.nan)
     if not scatter > 0:
         nothing = Interval(np.nan, np.nan, level)
         lone = (np.nan, np.nan, nothing, np.nan, nothing, np.nan, np.nan)
-        return Growth(len(t), left_out, *lone, centre, scatter)
+        return Growth(len(t), left_out, *lone, centre, scatter, *ends)
     rate = float((t - centre) @ log / scatter)
     left = log - log.mean() - rate * (t - centre)
     total = float(np.square(log - log.mean()).sum())
@@ -159,6 +164,7 @@ def _fit_line(t: Values, log: Values, left_out: int, level: float) -> Growth:
         spread,
         centre,
         scatter,
+        *ends,
     )
 
 

@@ -150,7 +150,7 @@ def _class_counts(
 ) -> dict[str, float]:
     if len(classes) != len(everyone):
         raise OptionError(f"Each of the {len(everyone)} objects needs a class or None, not {len(classes)}.")
-    known = [c for c in classes if c]
+    known = [c for c in classes if c is not None]
     found: dict[str, float] = {}
     for kind in sorted(set(known)) if kinds is None else kinds:
         found[f"count_of-{kind}"] = known.count(kind)

@@ -70,10 +70,10 @@ def join(measured: pd.DataFrame, table: pd.DataFrame | None, planes: Sequence[st
 
 
 def kinds_of(table: pd.DataFrame | None) -> list[str]:
-    """Classes of a table, in order, in whichever plane they are."""
+    """Classes of a table, in order, in whichever plane they are; an empty text is none."""
     if table is None or "class" not in table:
         return []
-    return sorted({str(value) for value in table["class"].dropna()})
+    return sorted({str(value) for value in table["class"].dropna()} - {""})
 
 
 def classes_of(ids: pd.DataFrame, table: pd.DataFrame | None, planes: Sequence[str]) -> list[str | None]:
@@ -89,4 +89,4 @@ def classes_of(ids: pd.DataFrame, table: pd.DataFrame | None, planes: Sequence[s
     if table is None or "class" not in table:
         return [None] * len(ids)
     joined = join(ids, table, planes)["class"].astype(object)
-    return [None if pd.isna(value) else str(value) for value in joined]
+    return [None if pd.isna(value) else str(value) or None for value in joined]

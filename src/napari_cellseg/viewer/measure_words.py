@@ -21,14 +21,13 @@ class Card:
         Cells with a value.
     left_out : int
         Cells without one.
-    mean, sd, median, low, high : str
-        Formatted, with the unit after the mean; *low* and *high* are the extremes.
+    mean, median, low, high : str
+        Formatted; the mean with ± its standard deviation and the unit; *low* and *high* are the extremes.
     """
 
     n: int
     left_out: int
     mean: str
-    sd: str
     median: str
     low: str
     high: str
@@ -58,8 +57,7 @@ def card(values: ArrayLike, unit: str) -> Card:
     return Card(
         found.n,
         found.left_out,
-        with_unit(found.mean, unit),
-        number_words(found.std),
+        f"{number_words(found.mean)} ± {with_unit(found.std, unit)}",
         number_words(found.median),
         number_words(float(low)),
         number_words(float(high)),

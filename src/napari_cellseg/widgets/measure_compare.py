@@ -27,14 +27,8 @@ from napari_cellseg.widgets.connections import Connections
 from napari_cellseg.widgets.fields import Sentence, bring_into_view, explain, later_of, primary_button
 from napari_cellseg.widgets.job_panel import JobPanel
 from napari_cellseg.widgets.messages import ErrorBox
+from napari_cellseg.widgets.save_dialog import ask_figure, ask_table
 
-TABLES = {
-    "CSV (*.csv)": (".csv", False),
-    "CSV for Excel (*.csv)": (".csv", True),
-    "Parquet (*.parquet)": (".parquet", False),
-}
-"""What a table can be saved as: the suffix where the user typed none, and whether it is for Excel."""
-FIGURES = {"SVG (*.svg)": ".svg", "PNG (*.png)": ".png", "PDF (*.pdf)": ".pdf"}
 CHECK_INTERVAL = 0.15
 """Seconds between two looks at what would be compared, while the form changes."""
 
@@ -188,19 +182,11 @@ class ComparePanel(QWidget):
             self.open_table(Path(path))
 
     def _on_save_table(self) -> None:
-        path, chosen = QFileDialog.getSaveFileName(
-            self, "Save the comparison", "comparison.csv", ";;".join(TABLES)
-        )
-        if path:
-            suffix, excel = TABLES.get(chosen, (".csv", False))
-            self.save_table(_with_suffix(path, suffix), excel=excel)
+        chosen = ask_table(self, "Save the comparison", "comparison.csv")
+        if chosen is not None:
+            self.save_table(chosen[0], excel=chosen[1])
 
     def _on_save_figure(self) -> None:
-        name = f"{self.result.drawn[0] or 'effects'}.svg"
-        path, chosen = QFileDialog.getSaveFileName(self, "Save the figure", name, ";;".join(FIGURES))
-        if path:
-            self.save_figure(_with_suffix(path, FIGURES.get(chosen, ".svg")))
-
-
-def _with_suffix(path: str, suffix: str) -> Path:
-    return Path(path) if Path(path).suffix else Path(path + suffix)
+        path = ask_figure(self, "Save the figure", f"{self.result.drawn[0] or 'effects'}.svg")
+        if path is not None:
+            self.save_figure(path)

@@ -6,7 +6,7 @@ from pathlib import Path
 from napari.components import ViewerModel
 from napari.layers import Labels
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cellseg.errors import CellSegError
 from napari_cellseg.viewer.coalesced import Coalesced
@@ -25,13 +25,8 @@ from napari_cellseg.widgets.job_panel import JobPanel
 from napari_cellseg.widgets.measure_form import MeasureForm
 from napari_cellseg.widgets.measure_result import MeasureResult
 from napari_cellseg.widgets.messages import ErrorBox
+from napari_cellseg.widgets.save_dialog import ask_table
 
-FILE_TYPES = {
-    "CSV (*.csv)": (".csv", False),
-    "CSV for Excel (*.csv)": (".csv", True),
-    "Parquet (*.parquet)": (".parquet", False),
-}
-"""What a table can be saved as: the suffix where the user typed none, and whether it is for Excel."""
 CHECK_INTERVAL = 0.15
 """Seconds between two looks at what would be measured, while the form changes."""
 
@@ -193,10 +188,9 @@ class MeasurePanel(QWidget):
             open_features_table(self._viewer, measured.layer)
 
     def _on_save(self) -> None:
-        path, chosen = QFileDialog.getSaveFileName(self, "Save the table", "cells.csv", ";;".join(FILE_TYPES))
-        if path:
-            suffix, excel = FILE_TYPES.get(chosen, (".csv", False))
-            self.save(Path(path) if Path(path).suffix else Path(path + suffix), excel=excel)
+        chosen = ask_table(self, "Save the table", "cells.csv")
+        if chosen is not None:
+            self.save(chosen[0], excel=chosen[1])
 
     def save(self, path: Path, *, excel: bool = False) -> None:
         """Write the table of the chosen layer."""

@@ -1,20 +1,22 @@
 """What was measured, in the dock: a line, a feature in numbers, the table, the file."""
 
+import math
+
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_cellseg.viewer.measure_words import card, result_line
+from napari_cellseg.viewer.measure_words import card, confluence, result_line
 from napari_cellseg.viewer.measured_layer import MeasuredLayer
 from napari_cellseg.widgets.fields import NarrowCombo, Sentence, as_tooltip, explain
 from napari_cellseg.widgets.measure_columns import fill_columns
 
 CARDS = {
     "n": ("N", "Cells that have a value."),
-    "mean": ("mean", "Mean of these cells."),
-    "sd": ("± sd", "Standard deviation of these cells (n − 1)."),
+    "mean": ("mean ± sd", "Mean of these cells, and their standard deviation (n − 1)."),
     "median": ("median", "Half of the cells lie below."),
     "low": ("min", "The smallest value."),
     "high": ("max", "The largest value."),
+    "confluence": ("confluence", "Share of the image, or of all images, that cells cover."),
 }
 COLUMNS = 3
 
@@ -91,8 +93,9 @@ class MeasureResult(QWidget):
         if measured is None or column is None:
             return
         found = card(measured.table[column], measured.units.get(column, ""))
+        share = confluence(measured.table, measured.request)
+        words = {"n": f"{found.n:,}", "confluence": f"{100 * share:.3g} %" if math.isfinite(share) else "–"}
         for name, label in self.values.items():
-            value = getattr(found, name)
-            label.setText(f"{value:,}" if name == "n" else value)
+            label.setText(words.get(name) or getattr(found, name))
         missing = f" {found.left_out:,} cells have no value." if found.left_out else ""
         self.values["n"].setToolTip(as_tooltip(f"{CARDS['n'][1]}{missing}"))
