@@ -6,10 +6,14 @@ import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
 from skimage.measure import regionprops_table
 
 import napari_cellseg as cs
 from napari_cellseg.errors import AxesError, LabelsError, OptionError
+from napari_cellseg.features.found import FoundObjects
 from napari_cellseg.features.measuring import measuring
 from napari_cellseg.features.registry import registry
 from napari_cellseg.images.simulation import simulate_fluorescence
@@ -20,6 +24,27 @@ PLACE = ("area", "centroid", "bbox")
 @pytest.fixture(scope="module")
 def scene():
     return simulate_fluorescence(shape=(128, 160), seed=4)
+
+
+def random_cells(rng, shape):
+    """Small cells, some in contact, some in several planes."""
+    seeds = np.where(rng.random(shape) < 0.004, rng.integers(1, 90, shape), 0)
+    return ndimage.grey_dilation(seeds, size=(1, 7, 5)).astype(np.int32)
+
+
+def edit(rng, plane):
+    """A plane in which a cell is gone and another has grown or come; the labels and where each changed."""
+    before, plane = plane, plane.copy()
+    gone, grown = rng.choice(np.unique(plane), 2)
+    plane[plane == gone] = 0
+    y, x = rng.integers(0, plane.shape)
+    plane[y : y + 9, x : x + 14] = rng.choice([grown, 95])
+    changed = before != plane
+    edited = {}
+    for label in np.unique([before[changed], plane[changed]]):
+        places = np.argwhere(changed & ((before == label) | (plane == label)))
+        edited[int(label)] = (*places.min(axis=0), *(places.max(axis=0) + 1))
+    return plane, {label: box for label, box in edited.items() if label > 0}
 
 
 def test_a_simulated_image_is_measured_as_by_scikit_image(scene):
@@ -122,6 +147,29 @@ def test_some_objects_see_all_neighbours_and_classes(scene):
     assert {"nearest_distance_to-odd", "contacts_with-even", "neighbours_touching"} <= set(every.columns)
     some = cs.measure(scene.labels, table=known, features=("neighbours", "classes"), only=ids[4:7])
     pd.testing.assert_frame_equal(some, every.iloc[4:7].reset_index(drop=True))
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10**6), st.booleans(), st.booleans())
+def test_edited_objects_are_measured_as_all_are_without_a_search(seed, lazy, stacked):
+    rng = np.random.default_rng(seed)
+    labels = random_cells(rng, (2, 150, 260) if stacked else (1, 150, 260))
+    image = rng.integers(0, 4000, (*labels.shape, 2), np.uint16)
+    pixels = da.from_array(image, chunks=(1, 64, 64, 1)) if lazy else image
+    groups = ("size", "shape", "intensity", "background", "texture", "neighbours")
+    options = {"features": groups, "axes": "TYXC", "scale": (0.5, 0.7)}
+    found = FoundObjects()
+    cs.measure(labels, pixels, found=found, **options)
+    for _ in range(3):
+        t = int(rng.integers(len(labels)))
+        labels[t], edited = edit(rng, labels[t])
+        found.follow((t,), labels[t], edited)
+        every = cs.measure(labels, image, **options)
+        some = cs.measure(labels, pixels, only=edited, found=found, **options)
+        expected = every[every["index"].isin(edited)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(some, expected)
+        again = cs.measure(labels, pixels, found=found, **options)
+        pd.testing.assert_frame_equal(again, every)
 
 
 @pytest.mark.parametrize("channels", [None, ("blue", "red")])

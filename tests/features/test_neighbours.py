@@ -121,6 +121,23 @@ def test_density_is_that_of_the_disc_inside_of_the_image():
         assert found[row] == pytest.approx(count / area, rel=2e-3)
 
 
+@settings(deadline=None, max_examples=25)
+@given(
+    st.integers(0, 10**6), st.sampled_from([(200, 300), (1, 900), (9, 60, 80)]), st.sampled_from([1, 3, 9])
+)
+def test_a_few_objects_see_whom_they_would_see_among_all(seed, shape, count):
+    rng = np.random.default_rng(seed)
+    density = rng.choice([0.0003, 0.003])
+    labels = cells(rng, shape, density, int(rng.choice([1, 5])))
+    places = np.nonzero(rng.random(shape) < density)
+    labels[places] = 1000 + np.arange(len(places[0]))
+    everyone = Objects.found_in(labels, spacing=tuple(rng.uniform(0.3, 2, len(shape))))
+    rows = np.sort(rng.choice(len(everyone), min(count, len(everyone)), replace=False))
+    expected, found = neighbours(everyone, everyone), neighbours(everyone.take(rows), everyone)
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, expected[name][rows], err_msg=name)
+
+
 def test_a_few_objects_see_all_others():
     labels = cells(np.random.default_rng(8), (60, 60))
     everyone = Objects.found_in(labels)

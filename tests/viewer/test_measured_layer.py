@@ -208,9 +208,9 @@ def test_only_what_was_touched_is_measured_again(monkeypatch: pytest.MonkeyPatch
     measured = measured_layer(layer, clock.later)
     asked = []
 
-    def watching(request: MeasureRequest, only: list[int], plane: tuple[int, ...]) -> Any:
+    def watching(request: MeasureRequest, only: list[int], plane: tuple[int, ...], *rest: Any) -> Any:
         asked.append((only, plane))
-        return measuring_again(request, only, plane)
+        return measuring_again(request, only, plane, *rest)
 
     from napari_cellseg.viewer.measure_run import measuring_again
 

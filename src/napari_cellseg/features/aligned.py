@@ -12,6 +12,11 @@ from napari_cellseg.errors import AxesError, LabelsError, OptionError
 from napari_cellseg.features.pixels import native_pixels
 from napari_cellseg.images.axes import resolve_axes
 
+SURROUNDINGS = 16
+"""Pixels around an object's box that may be looked at when its intensities are measured."""
+TILE = 512
+"""Edge of the pieces, in pixels, in which an image that is not in memory is loaded for a few objects."""
+
 
 @dataclass(frozen=True, slots=True)
 class AlignedPlanes:
@@ -58,19 +63,58 @@ class AlignedPlanes:
         """Labels of one plane, (Y, X) or (Z, Y, X); a view where they are in memory."""
         return self._read(self.labels, self.axes, plane)
 
-    def read_image(self, plane: int) -> NDArray[Any] | None:
-        """Image of one plane, with a last axis of channels; None where there is none."""
+    def read_image(self, plane: int, boxes: NDArray[np.int64] | None = None) -> NDArray[Any] | None:
+        """Image of one plane, with a last axis of channels; None where there is none.
+
+        Parameters
+        ----------
+        plane : int
+            Which one.
+        boxes : (N, 2 * D) ndarray of int, optional
+            Where pixels are needed, with `SURROUNDINGS` around: others are not loaded where the image is not
+            in memory as kernels read it, and are of no meaning then. None: everywhere.
+        """
         if self.image is None:
             return None
-        image = native_pixels(self._read(self.image, self.image_axes, plane))
+        at_hand = (
+            isinstance(self.image, np.ndarray) and native_pixels(self.image[:0]).dtype == self.image.dtype
+        )
+        if boxes is None or at_hand:
+            image = native_pixels(self._read(self.image, self.image_axes, plane))
+        else:
+            image = self._read_parts(plane, boxes)
         return image if len(self.image_axes) > len(self.axes) else image[..., None]
 
-    def _read(self, array: Any, axes: str, plane: int) -> NDArray[Any]:
-        at = self.place(plane)
-        piece = np.asarray(array[tuple(at.get(a, slice(None)) for a in axes)])
+    def _read_parts(self, plane: int, boxes: NDArray[np.int64]) -> NDArray[Any]:
+        """A plane of the image of which only the tiles are loaded that boxes with their surroundings meet."""
+        first = self._read(self.image, self.image_axes, plane, (slice(0, 1),) * len(self.spatial))
+        shape = tuple(int(self.labels.shape[self.axes.index(a)]) for a in self.spatial)
+        image = np.empty(shape + first.shape[len(shape) :], native_pixels(first).dtype)
+        for window in _tiles_around(boxes, shape):
+            image[window] = native_pixels(self._read(self.image, self.image_axes, plane, window))
+        return image
+
+    def _read(self, array: Any, axes: str, plane: int, window: Sequence[slice] = ()) -> NDArray[Any]:
+        at: dict[str, Any] = self.place(plane)
         left = [a for a in axes if a not in at]
+        at |= dict(zip(self.spatial, window, strict=False))
+        piece = np.asarray(array[tuple(at.get(a, slice(None)) for a in axes)])
         order = [*self.spatial, *(a for a in left if a not in self.spatial)]
         return piece.transpose([left.index(a) for a in order])
+
+
+def _tiles_around(boxes: NDArray[np.int64], shape: Sequence[int]) -> list[tuple[slice, ...]]:
+    """Windows of the tiles in Y and X that boxes with their surroundings meet; whole along Z."""
+    tiles: set[tuple[int, int]] = set()
+    ndim = len(shape)
+    for box in boxes.tolist():
+        low = [max(b - SURROUNDINGS, 0) // TILE for b in box[ndim - 2 : ndim]]
+        high = [min(b + SURROUNDINGS, n) for b, n in zip(box[-2:], shape[-2:], strict=True)]
+        tiles.update(
+            (y, x) for y in range(low[0], -(-high[0] // TILE)) for x in range(low[1], -(-high[1] // TILE))
+        )
+    outer = (slice(None),) * (ndim - 2)
+    return [(*outer, *(slice(i * TILE, (i + 1) * TILE) for i in tile)) for tile in sorted(tiles)]
 
 
 def align(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from napari_cellseg.features.contacts import is_border
 from napari_cellseg.features.intensity import stack_boxes
 from napari_cellseg.features.objects import Objects
+from napari_cellseg.features.reach import members_of_tiles, tile_for, within_reach
 
 FEW = 100
 """Up to so many objects the others that cannot be nearest are sorted out by their boxes first."""
@@ -35,32 +36,19 @@ def nearest_gaps(objects: Objects, everyone: Objects) -> NDArray[np.float64]:
     if len(objects) == 0 or len(everyone) < 2:
         return np.full(len(objects), np.nan)
     if len(objects) <= FEW:
-        everyone = _reachable(objects, everyone)
+        own = np.isin(everyone.ids, objects.ids)
+        everyone = everyone.take(own | within_reach(objects, everyone))
     labels = everyone.labels if everyone.ndim == 3 else everyone.labels[None]
     boxes = stack_boxes(everyone)
     size = np.array((1.0,) * (3 - everyone.ndim) + everyone.spacing)
     points, starts = _border_points(labels, everyone.ids, boxes)
-    sides = (boxes[:, 3:] - boxes[:, :3])[:, 1:]
-    tile = max(8, int(sides.mean()), int(np.sqrt(labels[0].size / len(everyone))))
-    members, bounds = _members_of_tiles(boxes, tile, labels.shape[1] // tile + 1, labels.shape[2] // tile + 1)
+    tile = tile_for(everyone)
+    members, bounds = members_of_tiles(boxes, tile, labels.shape[1] // tile + 1, labels.shape[2] // tile + 1)
     rows = np.searchsorted(everyone.ids, objects.ids)
     found = np.full(len(rows), np.inf)
     _search_nearest(rows, boxes, points, starts, members, bounds, tile, size**2, found)
     gaps: NDArray[np.float64] = np.sqrt(found)
     return gaps
-
-
-def _reachable(objects: Objects, everyone: Objects) -> Objects:
-    """The objects, and those that could be nearest to one of them: others are nearer for certain."""
-    lows, highs = everyone.boxes[:, : everyone.ndim], everyone.boxes[:, everyone.ndim :]
-    kept = np.isin(everyone.ids, objects.ids)
-    for label, box in zip(objects.ids, objects.boxes, strict=True):
-        low, high = box[: everyone.ndim], box[everyone.ndim :]
-        least = np.maximum(np.maximum(low - highs, lows - high), 0) * everyone.spacing
-        most = np.maximum(high - lows, highs - low) * everyone.spacing
-        bound = np.square(most[everyone.ids != label]).sum(axis=1).min()
-        kept |= np.square(least).sum(axis=1) <= bound
-    return everyone.take(kept)
 
 
 @njit(cache=True, nogil=True)
@@ -88,28 +76,6 @@ def _border_points(labels: Any, ids: Any, boxes: Any) -> Any:
                     size += 1
         starts[i + 1] = size
     return points[:size], starts
-
-
-@njit(cache=True, nogil=True)
-def _members_of_tiles(boxes: Any, tile: int, down: int, across: int) -> Any:
-    """Objects whose boxes reach into each tile of a grid, tile by tile, and where those of each start."""
-    bounds = np.zeros((down, across + 1), np.int64)
-    for i in range(len(boxes)):
-        for ty in range(boxes[i, 1] // tile, (boxes[i, 4] - 1) // tile + 1):
-            for tx in range(boxes[i, 2] // tile, (boxes[i, 5] - 1) // tile + 1):
-                bounds[ty, tx] += 1
-    total = 0
-    for ty in range(down):
-        for tx in range(across + 1):
-            count, bounds[ty, tx] = bounds[ty, tx], total
-            total += count
-    members, places = np.empty(total, np.int64), bounds.copy()
-    for i in range(len(boxes)):
-        for ty in range(boxes[i, 1] // tile, (boxes[i, 4] - 1) // tile + 1):
-            for tx in range(boxes[i, 2] // tile, (boxes[i, 5] - 1) // tile + 1):
-                members[places[ty, tx]] = i
-                places[ty, tx] += 1
-    return members, bounds
 
 
 @njit(cache=True, nogil=True)

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from napari_cellseg.errors import OptionError
 from napari_cellseg.events import Job, Progress, drain
 from napari_cellseg.features.aligned import AlignedPlanes, align, resolve_spacing
 from napari_cellseg.features.choosing import Chosen, choose_features, kept_columns
 from napari_cellseg.features.feature import Columns, Feature
+from napari_cellseg.features.found import FoundObjects
 from napari_cellseg.features.joining import INDEX, check_known, classes_of, join, kinds_of
 from napari_cellseg.features.objects import Objects
 from napari_cellseg.features.registry import unit_of
@@ -34,6 +36,7 @@ def measuring(
     table: pd.DataFrame | None = None,
     extra: Mapping[str, Extra] | None = None,
     only: Iterable[int] | None = None,
+    found: FoundObjects | None = None,
     volume: bool = False,
 ) -> Job[pd.DataFrame]:
     """Measure objects step by step; `measure` does the same in one go and explains the parameters.
@@ -58,7 +61,8 @@ def measuring(
         resolve_spacing(scale, planes),
         chosen,
         dict(extra or {}),
-        None if only is None else frozenset(int(i) for i in only),
+        None if only is None else np.unique(np.fromiter((int(i) for i in only), np.int64)),
+        FoundObjects() if found is None else found,
         known,
     )
     _check_extra(task)
@@ -85,6 +89,7 @@ def measure(
     table: pd.DataFrame | None = None,
     extra: Mapping[str, Extra] | None = None,
     only: Iterable[int] | None = None,
+    found: FoundObjects | None = None,
     volume: bool = False,
     progress: Callable[[Progress], object] | None = None,
 ) -> pd.DataFrame:
@@ -119,6 +124,9 @@ def measure(
         None without an image, that return a number.
     only : iterable of int, optional
         Objects to measure, for example those that an edit touched. None: all.
+    found : FoundObjects, optional
+        Where the objects of planes are that were searched before: with `only` nothing but the objects and
+        their surroundings is read then. Other planes are searched, and taken in.
     volume : bool
         Whether Z is an axis of space, so that objects are measured in three dimensions.
     progress : callable, optional
@@ -147,6 +155,7 @@ def measure(
         table=table,
         extra=extra,
         only=only,
+        found=found,
         volume=volume,
     )
     return drain(job, progress)
@@ -160,7 +169,8 @@ class _Task:
     spacing: tuple[float, ...]
     chosen: Chosen
     extra: dict[str, Extra]
-    only: frozenset[int] | None
+    only: NDArray[np.int64] | None
+    found: FoundObjects
     known: pd.DataFrame | None
 
 
@@ -191,12 +201,11 @@ def _measure_plane(
 
 def _measure_objects(task: _Task, plane: int) -> Generator[float, None, tuple[Columns, dict[str, Feature]]]:
     """Yields the finished share of a plane; returns all columns, and the features behind those of groups."""
-    everyone = yield from run_aside(
-        lambda: Objects.found_in(task.planes.read_labels(plane), spacing=task.spacing)
-    )
-    image = yield from run_aside(lambda: task.planes.read_image(plane))
-    rows = slice(None) if task.only is None else np.isin(everyone.ids, list(task.only))
-    objects = everyone.take(rows)
+    at_once = task.only is not None and tuple(task.planes.place(plane).values()) in task.found
+    everyone, objects = yield from run_aside(lambda: _find_objects(task, plane), at_once)
+    boxes = None if task.only is None else objects.boxes
+    image = yield from run_aside(lambda: task.planes.read_image(plane, boxes), at_once)
+    rows = slice(None) if task.only is None else np.searchsorted(everyone.ids, objects.ids)
     places = {axis.lower(): np.full(len(everyone), i) for axis, i in task.planes.place(plane).items()}
     first = {INDEX: everyone.ids, **places}
     classes = classes_of(pd.DataFrame(first), task.known, tuple(places))
@@ -210,3 +219,12 @@ def _measure_objects(task: _Task, plane: int) -> Generator[float, None, tuple[Co
     measured = {name: values for columns in found.values() for name, values in columns.items()}
     columns = {name: values[rows] for name, values in first.items()}
     return columns | {name: measured[name] for name in features} | own, features
+
+
+def _find_objects(task: _Task, plane: int) -> tuple[Objects, Objects]:
+    """All objects of a plane, and those to measure."""
+    place = tuple(task.planes.place(plane).values())
+    everyone = task.found.get(place, task.planes.read_labels(plane), task.spacing)
+    if task.only is None:
+        return everyone, everyone
+    return everyone, everyone.take(np.flatnonzero(np.isin(everyone.ids, task.only)))

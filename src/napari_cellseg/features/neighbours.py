@@ -13,9 +13,12 @@ from napari_cellseg.features.feature import Columns, Feature
 from napari_cellseg.features.gaps import nearest_gaps
 from napari_cellseg.features.intensity import stack_boxes
 from napari_cellseg.features.objects import Objects
+from napari_cellseg.features.reach import within_reach
 
 DENSITY_RADIUS = 100
 """Radius of the disc in which the local density is counted, in pixels of the last axis."""
+FEW = 4
+"""Where objects are fewer than one in so many, those that are out of their reach are sorted out first."""
 
 _TOUCHING = (
     f"Up to {TOUCHING_GAP} pixel of background may lie between, straight or diagonally, as a watershed leaves"
@@ -111,6 +114,9 @@ def neighbours(objects: Objects, everyone: Objects | None = None) -> Columns:
     """
     if everyone is None:
         everyone = Objects.found_in(objects.labels, spacing=objects.spacing)
+    if FEW * len(objects) < len(everyone):
+        seen = within_reach(objects, everyone, DENSITY_RADIUS * objects.spacing[-1])
+        everyone = everyone.take(seen | np.isin(everyone.ids, objects.ids))
     contacts = find_contacts(objects)
     share = np.full(len(objects), np.nan)
     np.divide(contacts.touching, contacts.border, out=share, where=contacts.border > 0)
@@ -161,9 +167,7 @@ def neighbours_to_measure(
         if name.startswith("nearest_") and not name.startswith("nearest_index"):
             reach = np.fmax(reach, np.where(np.isnan(values), np.inf, values))
     affected = np.zeros(len(objects), np.bool_)
-    for box in boxes:
-        before, after = box[:ndim] - objects.boxes[:, ndim:], objects.boxes[:, :ndim] - box[ndim:]
-        affected |= np.linalg.norm(np.maximum(np.maximum(before, after), 0) * size, axis=1) <= reach
+    _mark_affected(objects.boxes, boxes, size, reach, affected)
     return objects.ids[affected]
 
 
@@ -237,6 +241,21 @@ def _quarter_disc(
         return area
 
     return height * flat + below(width) - below(flat)
+
+
+@njit(cache=True, nogil=True)
+def _mark_affected(boxes: Any, changed: Any, size: Any, reach: Any, affected: Any) -> None:
+    """Mark the boxes that are no farther from one of the changed ones than they see."""
+    ndim = len(size)
+    for i in range(len(boxes)):
+        for k in range(len(changed)):
+            total = 0.0
+            for axis in range(ndim):
+                gap = max(changed[k, axis] - boxes[i, axis + ndim], boxes[i, axis] - changed[k, axis + ndim])
+                total += (max(gap, 0.0) * size[axis]) ** 2
+            if np.sqrt(total) <= reach[i]:
+                affected[i] = True
+                break
 
 
 @njit(cache=True, nogil=True)

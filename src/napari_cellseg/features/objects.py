@@ -71,7 +71,7 @@ class Objects:
         OptionError
             Where the spacing is not a positive number for each axis, or the boxes don't fit.
         """
-        labels = _readable(labels)
+        labels = readable_labels(labels)
         size = _checked_spacing(spacing, labels.ndim)
         wanted = None if only is None else np.fromiter((int(i) for i in only), np.int64)
         if boxes is not None:
@@ -107,7 +107,14 @@ class Objects:
                 yield self.take(slice(start, stop))
 
 
-def _readable(labels: Any) -> NDArray[Any]:
+def readable_labels(labels: Any) -> NDArray[Any]:
+    """Labels as kernels read them: C-contiguous and in the machine's byte order, copied where they are not.
+
+    Raises
+    ------
+    LabelsError
+        Where they are not integers, or not of two or three dimensions.
+    """
     array = np.asarray(labels)
     if array.ndim not in (2, 3) or array.dtype.kind not in "iu":
         hint = " Number its objects first: skimage.measure.label(mask)." if array.dtype.kind == "b" else ""

@@ -17,6 +17,8 @@ from napari_cellseg.features.objects import Objects
 PATIENCE = 0.1
 """Seconds after which a job that waits for a result says that it is alive, so that it can be cancelled."""
 THREADS = 8
+SMALL = 1 << 16
+"""Pixels of boxes up to which objects are measured at once, which takes less time than to start a thread."""
 
 Result = TypeVar("Result")
 Step = TypeVar("Step")
@@ -54,18 +56,27 @@ def run_groups(
         "image": (image, names["channels"]),
         "classes": (names["classes"], names["kinds"]),
     }
+    parts = {
+        (group, i): (*part, *arguments[group.needs])
+        for group in sorted(chosen, key=lambda group: group.alone)
+        for i, part in enumerate([(c,) for c in chunks] if group.alone else [(objects, everyone)])
+    }
+    if len(objects) < len(everyone) and is_small(objects):
+        return {group: group.measure(*parts[group, 0]) for group in chosen}
     pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1), thread_name_prefix="measure")
     try:
-        tasks = {
-            (group, i): pool.submit(group.measure, *part, *arguments[group.needs])
-            for group in sorted(chosen, key=lambda group: group.alone)
-            for i, part in enumerate([(c,) for c in chunks] if group.alone else [(objects, everyone)])
-        }
+        tasks = {part: pool.submit(part[0].measure, *parts[part]) for part in parts}
         yield from _progress(list(tasks.values()))
         found = _joined(tasks)
         return {group: found[group] for group in chosen}
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def is_small(objects: Objects) -> bool:
+    """Whether objects are measured in a moment, so that no thread is worth its start."""
+    sides = objects.boxes[:, objects.ndim :] - objects.boxes[:, : objects.ndim]
+    return int(np.prod(sides, axis=1).sum()) <= SMALL
 
 
 def _progress(futures: list[Future[Columns]]) -> Generator[float, None, None]:
@@ -87,8 +98,10 @@ def _joined(tasks: Mapping[tuple[Group, int], Future[Columns]]) -> dict[Group, C
     }
 
 
-def run_aside(function: Callable[[], Result]) -> "Share[Result]":
-    """Call a function on another thread; yields while it runs."""
+def run_aside(function: Callable[[], Result], at_once: bool = False) -> "Share[Result]":
+    """Call a function on another thread and yield while it runs; `at_once` where it takes but a moment."""
+    if at_once:
+        return function()
     pool = ThreadPoolExecutor(1, thread_name_prefix="measure")
     try:
         future = pool.submit(function)

@@ -144,8 +144,9 @@ class LabelRows:
         frame = self._grown(frame, np.union1d([0], table["index"].to_numpy(np.int64)))
         rows = pd.Index(frame["index"])
         spoken = None if only is None else rows.get_indexer(np.fromiter(only, np.int64))
+        places = rows.get_indexer(table["index"])
         columns = {
-            name: _filled(table[name], rows.get_indexer(table["index"]), frame.get(name), spoken, len(frame))
+            name: _filled(table[name], places, frame.get(name), spoken, len(frame))
             for name in table.columns.drop("index")
         }
         if frame is self.frame and set(columns) <= set(frame.columns):
@@ -248,7 +249,7 @@ def _filled(
     )
     column = np.full(length, empty, dtype)
     if spoken is not None and old is not None:
-        column[:] = old.fillna(empty).to_numpy(dtype)
+        column[:] = (old.fillna(empty) if old.dtype == object else old).to_numpy(dtype)
         column[spoken[spoken >= 0]] = empty
     column[places] = values.to_numpy(dtype)
     return column

@@ -12,7 +12,9 @@ from napari.layers import Labels
 
 from napari_cellseg.errors import OptionError
 from napari_cellseg.events import Job, Progress
+from napari_cellseg.features.found import FoundObjects
 from napari_cellseg.features.measuring import measuring
+from napari_cellseg.features.objects import Objects
 from napari_cellseg.features.tables import sidecar_path, table_provenance, write_table
 from napari_cellseg.images.reading import PixelSize
 from napari_cellseg.viewer.evaluate_run import full_labels, size_words
@@ -109,10 +111,13 @@ class Measurement:
     table : DataFrame
         A row per object and plane: ``index``, where there are several planes ``t`` and ``z``, then the
         features; units in ``attrs["units"]``.
+    found : FoundObjects
+        Where the objects were.
     """
 
     request: MeasureRequest
     table: pd.DataFrame
+    found: FoundObjects
 
 
 def make_request(layer: Labels, labels: MeasuredLabels, choices: MeasureChoices) -> MeasureRequest:
@@ -176,9 +181,10 @@ def measuring_layer(request: MeasureRequest) -> Job[Measurement]:
 
 
 def _measuring(request: MeasureRequest, labels: Any, joined: pd.DataFrame | None) -> Job[Measurement]:
-    job = measuring(labels, request.image, axes=request.labels.axes, table=joined, **_arguments(request))
-    found = yield from _seldom(job)
-    return Measurement(request, without_joined(found))
+    found = FoundObjects()
+    arguments = {"axes": request.labels.axes, "table": joined, "found": found, **_arguments(request)}
+    table = yield from _seldom(measuring(labels, request.image, **arguments))
+    return Measurement(request, without_joined(table), found)
 
 
 def _seldom(job: Job[pd.DataFrame]) -> Job[pd.DataFrame]:
@@ -198,7 +204,11 @@ def _seldom(job: Job[pd.DataFrame]) -> Job[pd.DataFrame]:
 
 
 def measuring_again(
-    request: MeasureRequest, only: Sequence[int], plane: tuple[int, ...]
+    request: MeasureRequest,
+    only: Sequence[int],
+    plane: tuple[int, ...],
+    objects: Objects,
+    features: Sequence[str] | None = None,
 ) -> Job[pd.DataFrame]:
     """Rows of some objects in one plane, measured anew.
 
@@ -210,18 +220,25 @@ def measuring_again(
         Labels; those that have no pixels any more get no row.
     plane : tuple of int
         Position along the outer axes.
+    objects : Objects
+        All objects of the plane, as they are now: nothing but `only` and what is around them is read.
+    features : sequence of str, optional
+        Those of the request that are measured; None: all.
     """
-    labels = np.asarray(request.labels.data[plane])
+    known = FoundObjects()
+    known.put((), objects)
+    joined = joined_rows(request.layer)
     image = None if request.image is None else request.image[plane]
-    found = yield from measuring(
-        labels,
+    measured = yield from measuring(
+        objects.labels,
         image,
         axes=request.spatial,
-        table=joined_rows(request.layer),
+        table=joined if joined is not None and "class" in joined else None,
         only=only,
-        **_arguments(request),
+        found=known,
+        **(_arguments(request) | ({} if features is None else {"features": features})),
     )
-    table = without_joined(found)
+    table = without_joined(measured)
     for position, (axis, at) in enumerate(zip(request.outer, plane, strict=True)):
         table.insert(1 + position, axis.lower(), at)
     return table

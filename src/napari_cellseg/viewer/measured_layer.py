@@ -1,7 +1,7 @@
 """A labels layer whose objects are measured: the table, and what follows when objects are edited."""
 
-from collections.abc import Callable, Iterable
-from itertools import product
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 
 from napari_cellseg.events import drain
+from napari_cellseg.features.found import FoundObjects
 from napari_cellseg.features.objects import Objects
 from napari_cellseg.viewer.attached import editor_of
 from napari_cellseg.viewer.coalesced import FEATURES_INTERVAL, Coalesced, Later
@@ -21,8 +22,8 @@ from napari_cellseg.viewer.measure_run import (
     measuring_layer,
     renewed,
 )
-from napari_cellseg.viewer.surroundings import depends_on, surrounding
-from napari_cellseg.viewer.touched import Place, TouchedObjects
+from napari_cellseg.viewer.surroundings import GROUPS, depending_on, surrounding
+from napari_cellseg.viewer.touched import Edited, Plane, TouchedObjects, edited_in_planes
 
 MANY = 2_000
 """Objects from which they are measured again in a job rather than between two frames of the viewer."""
@@ -65,6 +66,7 @@ class MeasuredLayer:
         self._paused = True
         self._written: list[str] = []
         self._classes = self._classes_now()
+        self._found, self._units = FoundObjects(), dict[str, str]()
         self._take_over(pd.DataFrame({"index": np.zeros(0, np.int64)}))
 
     @property
@@ -87,12 +89,14 @@ class MeasuredLayer:
     @property
     def measurement(self) -> Measurement:
         """What was measured, as it is now."""
-        return Measurement(self.request, self._table)
+        table = self._table.copy(deep=False)
+        table.attrs["units"] = self.units
+        return Measurement(self.request, table, self._found)
 
     @property
     def units(self) -> dict[str, str]:
         """Unit of each column."""
-        return dict(self._table.attrs.get("units", {}))
+        return dict(self._units)
 
     @property
     def features(self) -> list[str]:
@@ -115,6 +119,7 @@ class MeasuredLayer:
     def pause(self) -> None:
         """Collect edits, and measure nothing again until `replace` or `resume`."""
         self._touched.take()
+        self._found = FoundObjects()
         self._paused = True
 
     def resume(self) -> None:
@@ -126,7 +131,10 @@ class MeasuredLayer:
     def replace(self, measurement: Measurement) -> None:
         """Take over a new measurement of the layer, and write it into the layer's table."""
         self.request, self.is_outdated = measurement.request, False
-        self._take_over(measurement.table)
+        self._found, self._units = measurement.found, measurement.table.attrs.get("units", {})
+        table = measurement.table.copy(deep=False)
+        table.attrs = {}
+        self._take_over(table)
         self._classes = self._classes_now()
         known = self.layer.features
         self._written = [
@@ -172,12 +180,11 @@ class MeasuredLayer:
         first = [name for name in PLACE if name in table]
         return pd.concat([table[first], joined, table.drop(columns=first)], axis=1)
 
-    def _write(self, only: Iterable[int] | None) -> None:
-        rows = self._table.drop_duplicates("index")
+    def _write(self, only: NDArray[np.int64] | None) -> None:
+        rows = self._table
         if only is not None:
-            only = list(only)
             rows = rows[rows["index"].isin(only)]
-        self._rows.put(rows[["index", *self._written]], only)
+        self._rows.put(rows.drop_duplicates("index")[["index", *self._written]], only)
 
     def _tell(self) -> None:
         for callback in list(self.on_change):
@@ -193,18 +200,20 @@ class MeasuredLayer:
         if not (touched.rows or touched.places or touched.everything):
             return
         self._joined = None
+        labels = self.request.labels
+        edited = edited_in_planes(touched.places, labels.dimensions, len(self.request.outer))
         everything = touched.everything or self._classes_matter()
-        found = self._affected([] if everything else touched.places)
-        if everything or sum(map(len, found.values())) > MANY:
+        parts = [] if everything else [self._affected(plane, own) for plane, own in edited.items()]
+        if everything or sum(len(part.edited) + len(part.beside) for part in parts) > MANY:
             self._measure_all()
             return
-        if found:
-            self._measure(found)
+        if parts:
+            self._measure(parts)
         self._tell()
 
     def _classes_matter(self) -> bool:
         """Whether classes are others, and features count the neighbours of each class."""
-        return depends_on(self.features, "classes") and not self._classes_now().equals(self._classes)
+        return bool(depending_on(self.features, "classes")) and not self._classes_now().equals(self._classes)
 
     def _classes_now(self) -> "pd.Series":
         known = self.layer.features
@@ -216,47 +225,80 @@ class MeasuredLayer:
         if now is None:
             self._tell()
             return
-        self.request = now
+        self.request, self._found = now, FoundObjects()
         if self.on_stale is not None:
             self.on_stale(self)
         else:
             self.replace(drain(measuring_layer(self.request)))
 
-    def _affected(self, places: list[Place]) -> dict[tuple[int, ...], NDArray[np.int64]]:
-        """Labels to measure again in each plane: the touched ones, and where they count their neighbours."""
-        by_plane: dict[tuple[int, ...], list[Place]] = {}
-        outer = len(self.request.outer)
-        kept = list(self.request.labels.dimensions)
-        for place in places:
-            low, high = ([side[d] for d in kept] for side in (place.low, place.high))
-            inner = Place(tuple(low[outer:]), tuple(high[outer:]), place.labels)
-            for plane in product(*(range(a, b) for a, b in zip(low[:outer], high[:outer], strict=True))):
-                by_plane.setdefault(plane, []).append(inner)
-        return {plane: self._affected_in(plane, inner) for plane, inner in by_plane.items()}
-
-    def _affected_in(self, plane: tuple[int, ...], places: list[Place]) -> NDArray[np.int64]:
-        touched = np.array(sorted({label for place in places for label in place.labels}), np.int64)
-        if not any(depends_on(self.features, group) for group in ("neighbours", "classes")):
-            return touched
+    def _affected(self, plane: Plane, edited: Edited) -> "_Affected":
+        """What is to be measured again in a plane."""
         labels = np.asarray(self.request.labels.data[plane])
-        objects = Objects.found_in(labels, spacing=self.request.scale)
-        return np.union1d(touched, surrounding(objects, places, self._table[self._rows_in(plane)]))
+        self._found.follow(plane, labels, edited)
+        objects = self._found.get(plane, labels, self.request.scale)
+        own = np.array(sorted(edited), np.int64)
+        if not depending_on(self.features, *GROUPS):
+            return _Affected(plane, objects, own, own[:0])
+        around = surrounding(objects, edited, self._table[self._rows_in(plane)])
+        return _Affected(plane, objects, own, np.setdiff1d(around, own))
 
-    def _rows_in(self, plane: tuple[int, ...]) -> NDArray[np.bool_]:
+    def _rows_in(self, plane: Plane, table: pd.DataFrame | None = None) -> NDArray[np.bool_]:
         """Rows of the table that speak of a plane."""
-        here = np.ones(len(self._table), bool)
+        table = self._table if table is None else table
+        here = np.ones(len(table), bool)
         for axis, at in zip(self.request.outer.lower(), plane, strict=True):
-            here &= (self._table[axis] == at).to_numpy()
+            here &= (table[axis] == at).to_numpy()
         return here
 
-    def _measure(self, found: dict[tuple[int, ...], NDArray[np.int64]]) -> None:
-        kept = np.ones(len(self._table), bool)
-        parts = []
-        for plane, labels in found.items():
-            kept &= ~(self._rows_in(plane) & self._table["index"].isin(labels).to_numpy())
-            parts.append(drain(measuring_again(self.request, labels.tolist(), plane)))
-        table = pd.concat([self._table[kept], *parts], ignore_index=True)
-        table = table.sort_values([*self.request.outer.lower(), "index"], kind="stable", ignore_index=True)
-        table.attrs.update(self._table.attrs)
+    def _measure(self, parts: list["_Affected"]) -> None:
+        """Measure what was edited, and of what lies beside it what depends on others."""
+        former = np.zeros(len(self._table), bool)
+        for part in parts:
+            former |= self._rows_in(part.plane) & self._table["index"].isin(part.edited).to_numpy()
+        fresh = pd.concat([self._measured_again(part, part.edited) for part in parts])
+        table = _replaced(self._table, former, fresh, [*self.request.outer.lower(), "index"])
+        social = depending_on(self.features, *GROUPS)
+        for part in parts if social else ():
+            beside = self._measured_again(part, part.beside, social)
+            rows = np.flatnonzero(self._rows_in(part.plane, table) & table["index"].isin(part.beside))
+            table = _with_values(table, rows, beside)
         self._take_over(table)
-        self._write(np.unique(np.concatenate(list(found.values()))).tolist())
+        self._write(np.unique(np.concatenate([labels for p in parts for labels in (p.edited, p.beside)])))
+
+    def _measured_again(
+        self, part: "_Affected", labels: NDArray[np.int64], features: list[str] | None = None
+    ) -> pd.DataFrame:
+        job = measuring_again(self.request, labels.tolist(), part.plane, part.objects, features)
+        fresh = drain(job)
+        fresh.attrs = {}
+        return fresh
+
+
+@dataclass(frozen=True, eq=False)
+class _Affected:
+    """What an edit of a plane changes: all objects there, the edited ones, and those beside them."""
+
+    plane: Plane
+    objects: Objects
+    edited: NDArray[np.int64]
+    beside: NDArray[np.int64]
+
+
+def _replaced(
+    table: pd.DataFrame, former: NDArray[np.bool_], fresh: pd.DataFrame, keys: list[str]
+) -> pd.DataFrame:
+    """A table in the order of its keys with other rows in the place of the former ones."""
+    fresh, rows = fresh.sort_values(keys, kind="stable"), np.flatnonzero(former)
+    if len(fresh) == len(rows) and (fresh[keys].to_numpy() == table[keys].to_numpy()[rows]).all():
+        return _with_values(table, rows, fresh)
+    both = pd.concat([table[~former], fresh], ignore_index=True)
+    return both.sort_values(keys, kind="stable", ignore_index=True)
+
+
+def _with_values(table: pd.DataFrame, rows: NDArray[np.intp], fresh: pd.DataFrame) -> pd.DataFrame:
+    """A table with other values in some rows of the columns that `fresh` has, in their order."""
+    columns = {name: table[name].to_numpy() for name in table.columns}
+    for name in fresh.columns:
+        columns[name] = columns[name].copy()
+        columns[name][rows] = fresh[name].to_numpy()
+    return pd.DataFrame(columns, copy=False)

@@ -1,6 +1,6 @@
 """Which objects must count their neighbours again after others were edited."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,16 +9,23 @@ from numpy.typing import NDArray
 from napari_cellseg.features.neighbours import neighbours_to_measure
 from napari_cellseg.features.objects import Objects
 from napari_cellseg.features.registry import registry
-from napari_cellseg.viewer.touched import Place
+
+GROUPS = ("neighbours", "classes")
+"""Groups of features that depend on other objects."""
 
 
-def depends_on(columns: Iterable[str], group: str) -> bool:
-    """Whether some columns are of a group of features."""
-    names = [name for name, feature in registry().items() if feature.group == group]
-    return any(column == name or column.startswith(f"{name}-") for column in columns for name in names)
+def depending_on(columns: Iterable[str], *groups: str) -> list[str]:
+    """Features of some groups that are among the columns."""
+    columns = tuple(columns)
+    return [
+        name for name, feature in registry().items()
+        if feature.group in groups and any(c == name or c.startswith(f"{name}-") for c in columns)
+    ]  # fmt: skip
 
 
-def surrounding(objects: Objects, places: Sequence[Place], table: pd.DataFrame) -> NDArray[np.int64]:
+def surrounding(
+    objects: Objects, edited: Mapping[int, Sequence[int]], table: pd.DataFrame
+) -> NDArray[np.int64]:
     """Objects that were edited, and those whose surroundings the edits touch.
 
     An edited object lies, before and after, in the box around its pixels now and those that changed.
@@ -27,8 +34,8 @@ def surrounding(objects: Objects, places: Sequence[Place], table: pd.DataFrame) 
     ----------
     objects : Objects
         All objects of the plane, as they are now.
-    places : sequence of Place
-        What was edited, in the plane's own dimensions.
+    edited : mapping of int to (2 * D,) sequence of int
+        The edited objects, and the box of the pixels that changed of each.
     table : DataFrame
         What was measured in the plane before, a row per object with the column ``index``.
 
@@ -38,11 +45,12 @@ def surrounding(objects: Objects, places: Sequence[Place], table: pd.DataFrame) 
         Their labels, increasing.
     """
     ndim = objects.ndim
-    boxes = np.zeros((len(places), 2 * ndim), np.int64)
-    for row, place in enumerate(places):
-        own = objects.boxes[np.isin(objects.ids, list(place.labels))]
-        boxes[row, :ndim] = np.vstack([np.array(place.low)[None], own[:, :ndim]]).min(axis=0)
-        boxes[row, ndim:] = np.vstack([np.array(place.high)[None], own[:, ndim:]]).max(axis=0)
-    before = table.set_index("index").reindex(objects.ids)
-    lengths = {name: before[name].to_numpy(np.float64) for name in before if name.startswith("nearest_")}
+    boxes = np.array(list(edited.values()), np.int64)
+    rows = pd.Index(objects.ids).get_indexer(list(edited))
+    there = rows >= 0
+    boxes[there, :ndim] = np.minimum(boxes[there, :ndim], objects.boxes[rows[there], :ndim])
+    boxes[there, ndim:] = np.maximum(boxes[there, ndim:], objects.boxes[rows[there], ndim:])
+    names = [name for name in table if name.startswith("nearest_")]
+    before = table[["index", *names]].set_index("index").reindex(objects.ids)
+    lengths = {name: before[name].to_numpy(np.float64) for name in names}
     return neighbours_to_measure(objects, boxes, lengths)

@@ -1,7 +1,8 @@
 """Which objects of a labels layer were changed: by its editor, or by napari's own brushes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,22 +14,27 @@ from napari_cellseg.viewer.attached import editor_of
 from napari_cellseg.viewer.edit_step import EditStep
 from napari_cellseg.viewer.painted import history_lengths, last_moved, painted_strokes
 
+Plane = tuple[int, ...]
+"""Position of a plane along the outer axes."""
+Edited = dict[int, list[int]]
+"""Edited labels of a plane, and of each the box of its pixels that changed."""
+
 
 @dataclass(frozen=True)
 class Place:
-    """Where pixels changed, and whose.
+    """Where pixels of an object changed.
 
     Attributes
     ----------
     low, high : tuple of int
         First and last-plus-one coordinates in the layer's data.
-    labels : frozenset of int
-        Labels there before and after, without 0.
+    label : int
+        The label that they had before, or have now.
     """
 
     low: tuple[int, ...]
     high: tuple[int, ...]
-    labels: frozenset[int]
+    label: int
 
 
 @dataclass
@@ -51,11 +57,40 @@ class Touched:
 
     def add(self, indices: Iterable[NDArray[Any]], *labels: Any) -> None:
         """Take in pixels: one (N,) array of coordinates per dimension, and labels before and after."""
-        axes = [np.asarray(i) for i in indices]
-        if axes and axes[0].size:
-            low, high = (tuple(int(pick(i)) for i in axes) for pick in (np.min, np.max))
-            own = {int(label) for values in labels for label in np.unique(values) if label > 0}
-            self.places.append(Place(low, tuple(h + 1 for h in high), frozenset(own)))
+        pixels = np.stack([np.ravel(i) for i in indices], axis=1)
+        for values in labels if len(pixels) else ():
+            own = np.broadcast_to(np.ravel(values), len(pixels))
+            order = np.argsort(own, kind="stable")
+            found, starts = np.unique(own[order], return_index=True)
+            lows = np.minimum.reduceat(pixels[order], starts).tolist()
+            highs = (np.maximum.reduceat(pixels[order], starts) + 1).tolist()
+            for label, low, high in zip(found.tolist(), lows, highs, strict=True):
+                if label > 0:
+                    self.places.append(Place(tuple(low), tuple(high), label))
+
+
+def edited_in_planes(places: Iterable[Place], dimensions: Sequence[int], outer: int) -> dict[Plane, Edited]:
+    """What was edited in each plane.
+
+    Parameters
+    ----------
+    places : iterable of Place
+        Where pixels changed.
+    dimensions : sequence of int
+        The dimensions of the layer that are measured; the others have length 1.
+    outer : int
+        How many of them number the planes.
+    """
+    planes: dict[Plane, Edited] = {}
+    for place in places:
+        low, high = ([side[d] for d in dimensions] for side in (place.low, place.high))
+        for plane in product(*(range(a, b) for a, b in zip(low[:outer], high[:outer], strict=True))):
+            edited = planes.setdefault(plane, {})
+            box = edited.setdefault(place.label, low[outer:] + high[outer:])
+            ndim = len(low) - outer
+            box[:ndim] = map(min, box[:ndim], low[outer:])
+            box[ndim:] = map(max, box[ndim:], high[outer:])
+    return planes
 
 
 class TouchedObjects:
