@@ -9,11 +9,10 @@ from napari.layers import Labels
 
 from napari_cellseg.datasets.annotation import Annotation, ObjectMask, object_table
 from napari_cellseg.datasets.sample import Origin, Sample
-from napari_cellseg.events import drain
 from napari_cellseg.review.status import Status
 from napari_cellseg.viewer.correcting import Correction
 from napari_cellseg.viewer.dataset_corrected import corrected_sample
-from napari_cellseg.viewer.dataset_layers import find_opened, is_corrected, loading, open_sample, opened_from
+from napari_cellseg.viewer.dataset_layers import find_opened, is_corrected, open_sample, opened_from
 from napari_cellseg.viewer.layer_image import read_layer
 from napari_cellseg.viewer.outcome_layer import is_overlay
 
@@ -36,7 +35,7 @@ def make(
 
 
 def show(viewer: ViewerModel, sample: Sample) -> object:
-    return open_sample(viewer, FOLDER, *drain(loading(sample)))
+    return open_sample(viewer, FOLDER, sample, sample.pixels())
 
 
 def same(one: Annotation, other: Annotation) -> bool:
@@ -177,6 +176,13 @@ def test_an_object_below_another_gets_a_free_number_where_its_own_is_taken(annot
     assert after.annotation.objects["index"].tolist() == [1, 2, 3]
     assert after.annotation.objects["class"].tolist() == ["cell", "debris", "cell"]
     assert (whole_mask(after, 3) == whole_mask(annotated_twice, 2)).all()
+
+
+def test_the_status_of_labels_with_large_gaps_is_kept(viewer: ViewerModel) -> None:
+    sample = make(square(1, 2, 2), square(1_000_000, 20, 20))
+    labels = show(viewer, sample)
+    assert labels.features["status"].tolist() == ["", "predicted", "edited"]
+    assert not is_corrected(labels)
 
 
 def test_measured_columns_are_not_kept(viewer: ViewerModel) -> None:

@@ -12,7 +12,6 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_cellseg.datasets.sample import Sample
-from napari_cellseg.events import Job, Progress
 from napari_cellseg.review.status import is_present
 from napari_cellseg.viewer.dataset_corrected import visible_objects
 from napari_cellseg.viewer.feature_rows import write_rows
@@ -52,12 +51,6 @@ _OPENED: "WeakKeyDictionary[Layer, Opened]" = WeakKeyDictionary()
 def opened_from(layer: Layer | None) -> Opened | None:
     """The image of a dataset that a labels layer shows, if it does."""
     return None if layer is None else _OPENED.get(layer)
-
-
-def loading(sample: Sample) -> Job[tuple[Sample, Any]]:
-    """Read the pixels of a sample, as a job; returns both."""
-    yield Progress("Opening", 0, 0, sample.name)
-    return sample, (sample.pixels() if sample.read_pixels is not None else None)
 
 
 def image_keywords(sample: Sample, pixels: Any) -> tuple[Any, dict[str, Any]]:
@@ -100,7 +93,7 @@ def open_sample(viewer: ViewerModel, folder: Path, sample: Sample, pixels: Any) 
     sample : Sample
         The image.
     pixels : ndarray or None
-        Its pixels, see `loading`.
+        Its pixels.
     """
     _make_room(viewer, folder)
     beside: list[Layer] = []

@@ -42,6 +42,8 @@ class DatasetRow:
         Another image that looks alike; empty where there is none.
     updated : str
         When it was written last.
+    folder : str
+        The dataset.
     """
 
     name: str
@@ -54,6 +56,12 @@ class DatasetRow:
     statuses: Mapping[str, int] = field(default_factory=dict)
     twin_of: str = ""
     updated: str = ""
+    folder: str = ""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What its thumbnail is of; another one once its objects are others."""
+        return self.folder, self.name, self.split, self.updated, *sorted(self.statuses.items())
 
     @property
     def state(self) -> Reviewed:

@@ -59,7 +59,8 @@ def compact_rows(features: pd.DataFrame) -> pd.DataFrame:
     """
     background = pd.DataFrame({"index": [0]})
     rows = pd.concat([background, features[features["index"] != 0]], ignore_index=True)
-    rows["status"] = statuses(np.where(rows["index"] == 0, "", "predicted"))
+    known = rows["status"].astype(object) if "status" in rows else pd.Series("predicted", rows.index)
+    rows["status"] = statuses(known.where(known.notna() & (rows["index"] != 0), ""))
     return rows
 
 
