@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_cellseg.datasets.store import Dataset as Dataset
     from napari_cellseg.evaluation.evaluating import evaluate as evaluate
     from napari_cellseg.evaluation.results import Report as Report
     from napari_cellseg.features.images import measure_images as measure_images
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Dataset": "napari_cellseg.datasets.store",
     "Report": "napari_cellseg.evaluation.results",
     "Segmentation": "napari_cellseg.pipeline",
     "compare_groups": "napari_cellseg.statistics.groups",
@@ -30,6 +32,7 @@ _PUBLIC = {
     "segmenting": "napari_cellseg.pipeline",
 }
 __all__ = [
+    "Dataset",
     "Report",
     "Segmentation",
     "__version__",

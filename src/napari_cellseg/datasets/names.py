@@ -7,7 +7,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from napari_cellseg.errors import DatasetError
 
 LONGEST = 120
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
+LONGEST_BYTES = 200
+"""Of a name in UTF-8; file systems take 255, and an ending comes to it."""
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\ud800-\udfff]')
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))}
 
 
@@ -15,14 +17,16 @@ def safe_name(text: str) -> str:
     """A file stem that every operating system takes, as close to the text as it can be.
 
     Spaces and unicode stay (in composed form); characters that a path or Windows forbids become ``_``, dots
-    and spaces at the ends go, reserved device names get a ``_``, and what is longer than `LONGEST` is cut.
+    and spaces at the ends go, reserved device names get a ``_``, and what is longer than `LONGEST` or
+    `LONGEST_BYTES` is cut.
 
     Raises
     ------
     DatasetError
         Where nothing is left.
     """
-    name = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", text)).strip(" .")[:LONGEST].rstrip(" .")
+    name = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", text)).strip(" .")[:LONGEST]
+    name = name.encode()[:LONGEST_BYTES].decode(errors="ignore").rstrip(" .")
     if not name:
         raise DatasetError(f"A name needs at least one letter or digit, got {text!r}.")
     return f"{name}_" if name.split(".")[0].lower() in _RESERVED else name

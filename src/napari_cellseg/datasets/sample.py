@@ -90,9 +90,15 @@ class Sample:
             )
         return pixels
 
-    def training_pixels(self) -> Pixels:
-        """The pixels, those that nobody has reviewed filled with the plane's median background."""
-        pixels = self.pixels()
+    def training_pixels(self, pixels: Pixels | None = None) -> Pixels:
+        """The pixels, those that nobody has reviewed filled with the plane's median background.
+
+        Parameters
+        ----------
+        pixels : ndarray, optional
+            What `pixels()` gave, where it was called already.
+        """
+        pixels = self.pixels() if pixels is None else pixels
         if self.ignored is None or not self.ignored.any():
             return pixels
         background = ~self.ignored & (self.annotation.labels == 0)
