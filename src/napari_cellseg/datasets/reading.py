@@ -1,5 +1,6 @@
 """Samples from the files of a dataset, as they were added."""
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -41,56 +42,51 @@ def read_sample(folder: Path, record: Record) -> Sample:
 def read_source(folder: Path, entry: Entry) -> Pixels:
     """Untouched pixels of an image, (Y, X[, C]); errors as in `read_sample`."""
     path = folder / file_path("source", entry.split, entry.name)
-    pixels = read_tiff_page(path)
-    if pixels.size != int(np.prod(entry.shape)) or pixels.shape[:2] != entry.shape[:2]:
+    (pixels,) = _read_pages(path, entry.shape[:2], only_one=True)
+    if pixels.size != prod(entry.shape):
         raise DatasetError(
             f"'{path}' has shape {pixels.shape}, its record says {entry.shape}. Add the image again."
         )
     return pixels.reshape(entry.shape).astype(np.dtype(entry.dtype), copy=False)
 
 
-def read_tiff_page(path: Path, page: int = 0) -> NDArray[Any]:
-    """One page of a TIFF file.
-
-    Raises
-    ------
-    DatasetError
-        Where it is missing or damaged.
-    """
-    return _read_pages(path, page, page + 1)[0]
-
-
-def _read_pages(path: Path, first: int, stop: int | None) -> list[NDArray[Any]]:
+def _read_pages(path: Path, size: tuple[int, ...], *, only_one: bool = False) -> list[NDArray[Any]]:
+    """Pages of a TIFF file, of a size that is checked before they are decoded."""
     import tifffile
 
     try:
         with tifffile.TiffFile(path) as tif:
-            return [np.asarray(page.asarray()) for page in tif.pages[first:stop]]
+            pages = list(tif.pages)[: 1 if only_one else None]
+            wrong = [page.shape for page in pages if page.shape[:2] != size]
+            if pages and not wrong:
+                return [np.asarray(page.asarray()) for page in pages]
+            found = f"holds planes of shape {wrong[0]}" if wrong else "holds no plane"
     except FileNotFoundError:
         raise DatasetError(f"'{path}' is missing. Add its image again, or remove it.") from None
     except Exception as error:
         raise DatasetError(
             f"'{path}' cannot be read ({type(error).__name__}: {error}). Add its image again, or remove it."
         ) from error
+    raise DatasetError(f"'{path}' {found}, its image has {size}. Add the image again, or remove it.")
 
 
 def _read_plane(path: Path, size: tuple[int, ...]) -> NDArray[np.int32]:
-    return _checked(read_tiff_page(path), path, size)
+    return _as_labels(_read_pages(path, size, only_one=True)[0], path)
 
 
-def _checked(plane: NDArray[Any], path: Path, size: tuple[int, ...]) -> NDArray[np.int32]:
-    if plane.shape != size or plane.dtype.kind not in "iub":
+def _as_labels(plane: NDArray[Any], path: Path) -> NDArray[np.int32]:
+    if plane.ndim != 2 or plane.dtype.kind not in "iub":
         raise DatasetError(
-            f"'{path}' holds {plane.dtype} of shape {plane.shape}, but its image has {size}. "
-            f"Add the image again, or remove it."
+            f"'{path}' holds {plane.dtype} of shape {plane.shape} and no labels. "
+            f"Add its image again, or remove it."
         )
     return plane.astype(np.int32)
 
 
 def _read_covered(path: Path, size: tuple[int, ...]) -> dict[int, ObjectMask]:
     masks: dict[int, ObjectMask] = {}
-    for page in _read_pages(path, 0, None):
-        plane = _checked(page, path, size)
+    for page in _read_pages(path, size):
+        plane = _as_labels(page, path)
         labels, lows, highs, _ = ObjectIndex.build(plane).extents()
         for label, (y0, x0), (y1, x1) in zip(labels.tolist(), lows.tolist(), highs.tolist(), strict=True):
             masks[label] = ObjectMask(label, y0, x0, plane[y0:y1, x0:x1] == label)
