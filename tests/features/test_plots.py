@@ -15,7 +15,7 @@ from PIL import Image
 from napari_cellseg.errors import OptionError, OutputError
 from napari_cellseg.features.figures import save_figure
 from napari_cellseg.features.group_plots import plot_effects, plot_groups, spread_sideways
-from napari_cellseg.features.plots import plot_histogram, plot_scatter
+from napari_cellseg.features.plots import plot_by_group, plot_histogram, plot_scatter
 from napari_cellseg.statistics.groups import compare_groups
 
 if TYPE_CHECKING:
@@ -184,3 +184,37 @@ def test_points_stay_with_their_group() -> None:
         assert (np.abs(offsets) <= 0.36).all()
     heavy = spread_sideways(np.concatenate([rng.normal(0, 0.1, 500), [5.0, -5.0]]))
     assert np.abs(heavy[-2:]).max() < 0.05 < np.abs(heavy[:500]).max()
+
+
+@pytest.mark.parametrize("kind", ["violin", "box"])
+def test_groups_side_by_side_without_a_test(kind: str) -> None:
+    table = cells()
+    selected = (table["area"] > 115).to_numpy()
+    figure = plot_by_group(table, "area", "condition", kind=kind, selected=selected)  # type: ignore[arg-type]
+    texts = written(figure)
+    assert "area (µm²)" in texts
+    assert f"control\n{(table['condition'] == 'control').sum()}" in texts
+    assert f"{selected.sum()} selected of 240 cells" in texts
+    assert "p " not in texts
+    with pytest.raises(OptionError, match="violin or box"):
+        plot_by_group(table, "area", "condition", kind="bar")  # type: ignore[arg-type]
+
+
+def test_groups_stand_in_the_order_of_their_categories() -> None:
+    table = cells()
+    table["condition"] = pd.Categorical(table["condition"], ["drug", "control"])
+    texts = written(plot_by_group(table, "area", "condition"))
+    assert texts.index("drug") < texts.index("control")
+
+
+def test_selected_cells_are_outlined() -> None:
+    table, selected = cells(), np.zeros(240, bool)
+    selected[:30] = True
+    for figure in (
+        plot_histogram(table, "area", by="condition", selected=selected),
+        plot_scatter(table, "area", "perimeter", selected=selected),
+    ):
+        assert "black outline: 30 selected of 240 cells" in written(figure)
+    assert "selected" not in written(plot_scatter(table, "area", "perimeter", selected=~selected & selected))
+    with pytest.raises(OptionError, match="each of the 240 rows"):
+        plot_histogram(table, "area", selected=selected[:5])

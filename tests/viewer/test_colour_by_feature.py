@@ -1,5 +1,8 @@
 """Cells coloured by what was measured, and the old colours again."""
 
+from html import unescape
+from pathlib import Path
+
 import numpy as np
 import pytest
 from napari.layers import Labels
@@ -12,8 +15,10 @@ from napari_cellseg.viewer.colour_by_feature import (
     ColourChoices,
     FeatureColours,
     colour_bins,
+    colour_scale,
     map_colours,
 )
+from napari_cellseg.viewer.colour_picture import draw_picture, saving_picture
 from napari_cellseg.viewer.measure_inputs import read_labels
 from napari_cellseg.viewer.measure_run import MeasureChoices, make_request, measuring_layer
 from napari_cellseg.viewer.measured_layer import MeasuredLayer
@@ -55,6 +60,45 @@ def test_equal_values_are_one_colour(lengths: list[int]) -> None:
     FeatureColours(measured_layer(layer)).show(ColourChoices("area"))
     colours = [tuple(layer.get_color(i + 1)) for i in range(len(lengths))]
     assert len(set(colours)) == 1
+
+
+def test_specks_with_odd_values_do_not_use_up_the_colours() -> None:
+    lengths = [*range(20, 40), 300, 310, 320]
+    measured = measured_layer(strips(lengths))
+    scale = colour_scale(measured, ColourChoices("area"))
+    assert 20 < scale.low < 21
+    assert (scale.high, scale.below, scale.above) == (39, 1, 3)
+    whole = colour_scale(measured, ColourChoices("area", percentiles=(0, 100)))
+    assert (whole.low, whole.high, whole.below, whole.above) == (20, 320, 0, 0)
+    _, bins = colour_bins(measured, scale)
+    assert bins[[0, -3, -2, -1]].tolist() == [0, STEPS - 1, STEPS - 1, STEPS - 1]
+
+
+def test_a_feature_that_most_cells_share_keeps_its_ends() -> None:
+    measured = measured_layer(strips([5] * 30 + [9] * 5))
+    scale = colour_scale(measured, ColourChoices("area"))
+    assert (scale.low, scale.high) == (5, 9)
+
+
+@pytest.mark.parametrize("column", ["area", "class"])
+@pytest.mark.parametrize("name", ["cells.png", "cells.svg"])
+def test_a_picture_with_its_colour_bar(tmp_path: Path, column: str, name: str) -> None:
+    layer = strips([10, 20, 30, 400])
+    layer.features = {"index": range(5), "class": ["", "live", "dead", "", "live"]}
+    measured = measured_layer(layer)
+    scale = colour_scale(measured, ColourChoices(column))
+    picture = np.zeros((60, 80, 4), np.uint8)
+    picture[10:20] = (255, 0, 0, 255)
+    drain(saving_picture(measured, picture, scale, tmp_path / name))
+    figure = draw_picture(picture, scale)
+    shown = figure.axes[0].images[0].get_array()
+    assert np.array_equal(shown, picture)
+    if column == "class":
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["none", "dead", "live"]
+    else:
+        assert figure.axes[1].get_ylabel() == "area (px²)"
+    if name.endswith("svg"):
+        assert f'"coloured by": "{column}"' in unescape((tmp_path / name).read_text(encoding="utf-8"))
 
 
 def test_cells_without_a_value_are_grey() -> None:

@@ -1,5 +1,7 @@
 """Points of a plot, their picture, what is selected in it, and the class that becomes of it."""
 
+from html import unescape
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,11 +17,12 @@ from napari_cellseg.viewer.cell_picking import CellPicking
 from napari_cellseg.viewer.cell_selection import CellSelection, SelectionLayer
 from napari_cellseg.viewer.editing import Editor
 from napari_cellseg.viewer.gates import Gate, set_gate
+from napari_cellseg.viewer.measure_figure import draw_points, saving_plot
 from napari_cellseg.viewer.measure_inputs import read_labels
 from napari_cellseg.viewer.measure_run import MeasureChoices, make_request, measuring_layer
 from napari_cellseg.viewer.measured_layer import MeasuredLayer
 from napari_cellseg.viewer.outcome_layer import is_overlay
-from napari_cellseg.viewer.plot_points import PlotKind, histogram, plot_points, violin
+from napari_cellseg.viewer.plot_points import PlotKind, bar_heights, histogram, plot_points, violin
 from napari_cellseg.viewer.point_picture import DENSITY_FROM, MOST_GROUPS, SELECTED, View, point_picture
 
 
@@ -65,6 +68,37 @@ def test_groups_stand_side_by_side() -> None:
     assert points.names == ("dead", "live")
     assert np.round(points.x).tolist() == [1, 0, 1, 0]
     assert points.y.tolist() == [20, 40, 60, 80]
+
+
+def classed() -> MeasuredLayer:
+    layer = strips([10, 20, 30, 40])
+    layer.features = {"index": range(5), "class": ["", "live", "dead", "live", ""]}
+    return measured_layer(layer)
+
+
+def test_bars_of_groups_are_shares_of_their_cells() -> None:
+    measured = classed()
+    points = plot_points(measured, PlotKind.HISTOGRAM, "area", by="class")
+    edges = np.array([0, 50, 100])
+    assert points.names == ("none", "dead", "live")
+    assert bar_heights(points, edges).tolist() == [[0, 1], [1, 0], [0.5, 0.5]]
+    chosen = points.of(np.array([1, 3]))
+    assert bar_heights(points, edges, chosen).tolist() == [[0, 0], [0, 0], [0.5, 0.5]]
+    alone = plot_points(measured, PlotKind.HISTOGRAM, "area")
+    assert bar_heights(alone, edges).tolist() == [[2, 2]]
+
+
+@pytest.mark.parametrize("kind", list(PlotKind))
+def test_a_plot_is_saved_as_it_is_drawn(tmp_path: Path, kind: PlotKind) -> None:
+    measured = classed()
+    points = plot_points(measured, kind, "area", "perimeter", "class")
+    drain(saving_plot(measured, points, np.array([2]), tmp_path / "plot.svg"))
+    text = unescape((tmp_path / "plot.svg").read_text(encoding="utf-8"))
+    for words in ("area (px²)", "dead", "live", "1 selected of 4 cells", f'"plot": "{kind.value}"'):
+        assert words in text
+    assert '"selected": [2]' in text
+    alone = plot_points(measured, PlotKind.SCATTER, "area", "perimeter")
+    assert "black outline" not in draw_points(alone, measured.units).get_supxlabel()
 
 
 def test_time_is_a_group_and_cells_have_a_point_in_each_plane() -> None:

@@ -184,6 +184,25 @@ def test_colour_the_cells_and_back(qtbot, dock: MeasureDock, viewer: ViewerModel
     assert not colours.back.isEnabled()
 
 
+def test_the_whole_range_and_a_picture_of_it(
+    qtbot, dock: MeasureDock, viewer: ViewerModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_field(viewer)
+    run(qtbot, dock)
+    colours = dock.colours
+    assert colours.save_button.isHidden()
+    click(qtbot, colours.button)
+    assert "cells beyond have the colour of the end" in colours.bar.words()
+    click(qtbot, colours.whole)
+    qtbot.waitUntil(lambda: "beyond" not in colours.bar.words())
+    assert not colours.low.isEnabled()
+    monkeypatch.setattr(colours, "_picture", lambda: np.full((40, 50, 4), 255, np.uint8))
+    colours.save(tmp_path / "area.png")
+    qtbot.waitUntil(lambda: not colours.job.running, timeout=TIMEOUT)
+    assert "Saved" in colours.notes.text()
+    assert (tmp_path / "area.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_no_group_is_explained(qtbot, dock: MeasureDock, viewer: ViewerModel) -> None:
     add_field(viewer)
     for box in dock.panel.form.groups.values():

@@ -1,6 +1,7 @@
 """Drawing in the plots of the Measure dock, and clicking in the canvas."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from napari_cellseg.viewer.plot_points import PlotKind
 from napari_cellseg.widgets import measure_plots
 from napari_cellseg.widgets.measure_dock import MeasureDock
 
+from .conftest import TIMEOUT
 from .test_measure_dock import add_field, click, run
 
 pytest.importorskip("pyqtgraph")
@@ -166,3 +168,29 @@ def test_a_hundred_thousand_points_are_drawn_as_a_picture(qtbot, dock: MeasureDo
     assert picture.ndim == 3
     assert picture.shape[0] * picture.shape[1] < 2_000_000
     assert (picture[..., 3] > 0).sum() >= np.unique(plots.canvas._points.labels).size
+
+
+def test_a_histogram_of_classes_marks_the_selection(qtbot, dock: MeasureDock, cells: Labels) -> None:
+    plots = dock.plots
+    assert plots.legend.isHidden()
+    cells.features = cells.features.assign(**{"class": ["", *["small"] * 4, *["<large>"] * 5]})
+    qtbot.waitUntil(lambda: plots.by.findText("class") >= 0)
+    plots.by.choose("class")
+    assert "&lt;large&gt;&nbsp;(5)" in plots.legend.text()
+    plots.selection.choose([6, 7])
+    first, second = (mark.getData()[1] for mark in plots.canvas._marks)
+    assert (first.sum(), second.sum()) == (pytest.approx(0.4), 0)
+    plots.kind.choose(PlotKind.GROUPS)
+    assert plots.legend.isHidden()
+
+
+def test_save_the_plot(qtbot, dock: MeasureDock, cells: Labels, tmp_path: Path) -> None:
+    plots = dock.plots
+    plots.selection.choose([6, 7])
+    plots.save_figure(tmp_path / "area.pdf")
+    qtbot.waitUntil(lambda: not plots.job.running, timeout=TIMEOUT)
+    assert f"Saved {tmp_path / 'area.pdf'}" in plots.line.text()
+    assert (tmp_path / "area.pdf").read_bytes().startswith(b"%PDF")
+    plots.save_figure(tmp_path / "area.xyz")
+    qtbot.waitUntil(lambda: not plots.job.running, timeout=TIMEOUT)
+    assert "area.xyz" in plots.error.sentence.text()

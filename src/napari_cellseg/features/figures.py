@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 COLUMN, COLUMNS = 85.0, 174.0
 """Width of one and of two columns of a journal, mm."""
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Colours that colour-blind eyes tell apart (Okabe & Ito 2008)."""
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+"""Colours that colour-blind eyes tell apart (Okabe & Ito 2008), in the order of plots on the screen."""
 MARKERS = "os^DvPX"
 """Markers that go with them, for those who print in grey."""
 TEXT, SMALL = 7.0, 6.0

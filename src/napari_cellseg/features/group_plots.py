@@ -170,7 +170,7 @@ def spread_sideways(values: Values, half: float = _HALF) -> Values:
     """
     if len(values) < 2:
         return np.zeros(len(values))
-    grid, density = _density(values)
+    grid, density = value_density(values)
     local = np.ones(len(values)) if grid is None else np.interp(values, grid, density)
     offsets: Values = np.random.default_rng(0).uniform(-half, half, len(values))
     return offsets * local * min(1.0, len(values) / 30)
@@ -199,7 +199,7 @@ def _draw_group(axes: "Axes", place: int, group: GroupValues, kind: str, named: 
     if len(group.cells) == 0:
         return
     if kind == "violin":
-        grid, density = _density(group.cells)
+        grid, density = value_density(group.cells)
         if grid is not None:
             axes.fill_betweenx(
                 grid, place - 0.45 * density, place + 0.45 * density, color="0.92", linewidth=0, zorder=0
@@ -279,8 +279,14 @@ def _join_pairs(axes: "Axes", groups: list[GroupValues]) -> None:
             axes.plot(x, y, color="0.3", linewidth=0.6, zorder=3)
 
 
-def _density(values: Values) -> tuple[Values | None, Values]:
-    """Heights, and the density of the values there as a share of its peak; None without spread."""
+def value_density(values: Values) -> tuple[Values | None, Values]:
+    """Heights, and the density of the values there as a share of its peak; None without spread.
+
+    Parameters
+    ----------
+    values : (n,) ndarray
+        Of one group; of more than 5000 a regular part is looked at.
+    """
     if len(values) < 3 or np.ptp(values) == 0:
         return None, np.zeros(0)
     sample = values[:: -(-len(values) // 5000)]

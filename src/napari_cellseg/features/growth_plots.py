@@ -11,6 +11,8 @@ from napari_cellseg.features.growth import Growth, frame_series, growth_words
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+FIT = "#D55E00"
+"""Colour of the exponential."""
 TITLES = {"count": "cells", "confluence": "confluence (%)"}
 """What the axis of each says."""
 
@@ -53,8 +55,8 @@ def plot_growth(
     if growth is not None and np.isfinite(growth.rate):
         at = np.linspace(growth.first, growth.last, 200)
         middle, low, high = (factor * curve for curve in growth.curve(at))
-        axes.plot(at, middle, color=COLOURS[1], linewidth=1.2, zorder=2)
-        axes.fill_between(at, low, high, color=COLOURS[1], alpha=0.2, linewidth=0, zorder=1)
+        axes.plot(at, middle, color=FIT, linewidth=1.2, zorder=2)
+        axes.fill_between(at, low, high, color=FIT, alpha=0.2, linewidth=0, zorder=1)
         add_note(figure, growth_words(growth, unit))
     axes.set_ylim(bottom=0)
     axes.set_xlabel(axis_label("time", unit) if unit != "frames" else "frame")

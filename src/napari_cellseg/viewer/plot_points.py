@@ -47,6 +47,8 @@ class PlotPoints:
         Number of its group.
     names : tuple of str
         Of the groups.
+    by : str
+        The column of the groups; empty where there are none.
     """
 
     kind: PlotKind
@@ -58,6 +60,7 @@ class PlotPoints:
     columns: tuple[str, ...]
     groups: NDArray[np.intp] | None = None
     names: tuple[str, ...] = field(default=())
+    by: str = ""
 
     def labels_in_range(self, low: float, high: float) -> NDArray[np.int64]:
         """Cells with x from low to high."""
@@ -102,14 +105,27 @@ def plot_points(measured: MeasuredLayer, kind: PlotKind, x: str, y: str = "", by
     numbers, names = _groups(table, by)
     title = _title(measured, x)
     if kind is PlotKind.HISTOGRAM:
-        return PlotPoints(kind, labels, values, np.zeros(len(table)), title, "cells", (x,), numbers, names)
+        return PlotPoints(
+            kind,
+            labels,
+            values,
+            np.zeros(len(table)),
+            title,
+            "cells" if numbers is None else "share of cells",
+            (x,),
+            numbers,
+            names,
+            by,
+        )
     if kind is PlotKind.SCATTER:
         second = table[y].to_numpy(np.float64)
-        return PlotPoints(kind, labels, values, second, title, _title(measured, y), (x, y), numbers, names)
+        return PlotPoints(
+            kind, labels, values, second, title, _title(measured, y), (x, y), numbers, names, by
+        )
     if numbers is None:
         raise OptionError("Choose what to group by: class, status or time.")
     places = numbers + _strayed(values, numbers, len(names))
-    return PlotPoints(kind, labels, places, values, by, title, (x,), numbers, names)
+    return PlotPoints(kind, labels, places, values, by, title, (x,), numbers, names, by)
 
 
 def histogram(points: PlotPoints) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -121,6 +137,35 @@ def histogram(points: PlotPoints) -> tuple[NDArray[np.float64], NDArray[np.int64
     if len(edges) > MOST_BINS + 1:
         edges = np.linspace(edges[0], edges[-1], MOST_BINS + 1)
     return edges, np.histogram(finite, edges)[0]
+
+
+def bar_heights(
+    points: PlotPoints, edges: NDArray[np.float64], chosen: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """Heights (G, B) of the bars of a histogram, one line for each group.
+
+    Parameters
+    ----------
+    points : PlotPoints
+        What is shown.
+    edges : (B + 1,) ndarray of float
+        Of the bars.
+    chosen : (N,) ndarray of bool, optional
+        Only these points count; None: all.
+
+    Returns
+    -------
+    (G, B) ndarray of float
+        Numbers of cells; with groups the share of the group's cells that have a value.
+    """
+    counted = np.isfinite(points.x)
+    groups = np.zeros(len(points.x), np.intp) if points.groups is None else points.groups
+    heights = np.zeros((max(1, len(points.names)), len(edges) - 1))
+    for group, line in enumerate(heights):
+        own = counted & (groups == group)
+        line[:] = np.histogram(points.x[own if chosen is None else own & chosen], edges)[0]
+        line /= 1 if points.groups is None else max(1, own.sum())
+    return heights
 
 
 def violin(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -45,7 +45,9 @@ class ColourBar(QWidget):
             return f"{scale.column}: {', '.join(word or 'none' for word in scale.words)}"
         low, high = number_words(scale.low), number_words(scale.high)
         unit = f" {scale.unit}" if scale.unit else ""
-        return f"{scale.column} from {low} to {high}{unit}; grey cells have no value"
+        beyond = scale.below + scale.above
+        ends = f"; {beyond:,} cells beyond have the colour of the end" if beyond else ""
+        return f"{scale.column} from {low} to {high}{unit}{ends}; grey cells have no value"
 
     def sizeHint(self) -> QSize:
         """As high as the bar, or the words, need."""
@@ -80,8 +82,10 @@ class ColourBar(QWidget):
         painter.drawRect(bar)
         sides = (Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignHCenter, Qt.AlignmentFlag.AlignRight)
         below = QRect(0, line + BAR + 2, self.width(), line)
-        for value, side in zip(np.linspace(scale.low, scale.high, TICKS), sides, strict=True):
-            painter.drawText(below, side, number_words(float(value)))
+        signs = ("≤ " if scale.below else "", "", "≥ " if scale.above else "")
+        values = np.linspace(scale.low, scale.high, TICKS)
+        for value, side, sign in zip(values, sides, signs, strict=True):
+            painter.drawText(below, side, f"{sign}{number_words(float(value))}")
 
     def _draw_words(self, painter: QPainter, scale: ColourScale, line: int) -> None:
         half = self.width() // 2

@@ -1,23 +1,39 @@
-"""Colour the cells by what was measured, with a colour bar."""
+"""Colour the cells by what was measured, with a colour bar; a picture of both."""
 
-from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_cellseg.viewer.coalesced import Coalesced
 from napari_cellseg.viewer.colour_by_feature import MAPS, ColourChoices, FeatureColours, is_number
+from napari_cellseg.viewer.colour_picture import saving_picture
 from napari_cellseg.viewer.measured_layer import MeasuredLayer
 from napari_cellseg.widgets.colour_bar import ColourBar
 from napari_cellseg.widgets.fields import NarrowCombo, Sentence, add_row, explain, later_of, new_form
+from napari_cellseg.widgets.job_panel import JobPanel
 from napari_cellseg.widgets.measure_columns import fill_columns
+from napari_cellseg.widgets.messages import ErrorBox
+from napari_cellseg.widgets.save_dialog import ask_figure
 
 WAIT = 0.2
 """Seconds that the choices must rest before the cells are coloured again."""
 
 
 class ColourPanel(QWidget):
-    """Which feature, which colours; a button to colour, one to go back."""
+    """Which feature, which colours; a button to colour, one to go back, one to save a picture.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    Parameters
+    ----------
+    picture : callable
+        Gives what the canvas shows, (H, W, 4) ndarray of uint8.
+    """
+
+    def __init__(self, picture: Callable[[], NDArray[np.uint8]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._picture = picture
         self._measured: MeasuredLayer | None = None
         self._colours: dict[MeasuredLayer, FeatureColours] = {}
         self._later = later_of(self)
@@ -31,15 +47,24 @@ class ColourPanel(QWidget):
             box.setSuffix(" %")
             box.setValue(value)
             box.setKeyboardTracking(False)
+        self.whole = QCheckBox("whole &range")
         self.button = QPushButton("Colour the c&ells")
         self.back = QPushButton("&Old colours")
         self.bar = ColourBar()
+        self.save_button = QPushButton("Save &picture…")
+        self.job = JobPanel(step="picture")
+        self.error, self.notes = ErrorBox(), Sentence("Notes")
         self.sentence = Sentence("What is coloured")
         self._build()
         self.feature.currentIndexChanged.connect(self._on_choice)
         self.colour_map.currentIndexChanged.connect(self._on_choice)
         self.low.valueChanged.connect(self._on_choice)
         self.high.valueChanged.connect(self._on_choice)
+        self.whole.toggled.connect(self._on_choice)
+        self.save_button.clicked.connect(self._on_save)
+        self.job.succeeded.connect(lambda paths: self.notes.say(f"Saved {paths[0]}."))
+        self.job.failed.connect(self.error.show_error)
+        self.job.running_changed.connect(lambda on: self._show())
         self.button.clicked.connect(self.colour)
         self.back.clicked.connect(self._on_back)
         self.show_measured(None)
@@ -55,8 +80,18 @@ class ColourPanel(QWidget):
         add_row(
             form, "&Range", self.low,
             "Share of the cells below the first and below the last colour, so that a few extreme cells don't "
-            "use up the colours. Default: 1 % and 99 %.",
+            "use up the colours; far outliers (3 interquartile ranges) are beyond too. Default: 1, 99 %.",
             self.high,
+        )  # fmt: skip
+        explain(
+            self.whole, "Whole range",
+            "Spread the colours from the smallest to the largest value. Default: off, so that a few specks "
+            "with odd values, such as a circularity above 1, don't use up the colours.",
+        )  # fmt: skip
+        form.addRow("", self.whole)
+        explain(
+            self.save_button, "Save picture",
+            "What the canvas shows with the colour bar beside it, as PNG, SVG or PDF.",
         )  # fmt: skip
         explain(self.back, "Old colours", "Give the labels the colours back that they had before.")
         buttons = QHBoxLayout()
@@ -67,17 +102,16 @@ class ColourPanel(QWidget):
         layout.addLayout(form)
         layout.addWidget(self.sentence)
         layout.addLayout(buttons)
-        layout.addWidget(self.bar)
+        for widget in (self.bar, self.save_button, self.job, self.error, self.notes):
+            layout.addWidget(widget)
         layout.addStretch(1)
 
     @property
     def choices(self) -> ColourChoices:
         """What the form says."""
-        return ColourChoices(
-            self.feature.currentData(),
-            self.colour_map.currentData(),
-            (min(self.low.value(), self.high.value()), max(self.low.value(), self.high.value())),
-        )
+        low, high = sorted((self.low.value(), self.high.value()))
+        ends = (0.0, 100.0) if self.whole.isChecked() else (low, high)
+        return ColourChoices(self.feature.currentData(), self.colour_map.currentData(), ends)
 
     def show_measured(self, measured: MeasuredLayer | None) -> None:
         """Work on a measured layer; None where there is none."""
@@ -96,6 +130,19 @@ class ColourPanel(QWidget):
             self._colours[measured].on_change.append(self._show)
         self._colours[measured].show(self.choices)
         measured.layer.visible = True
+
+    def save(self, path: Path) -> None:
+        """Write what the canvas shows, with the colour bar."""
+        found = self._found()
+        if found is not None and found.scale is not None and not self.job.running:
+            self.error.clear()
+            self.notes.say("")
+            self.job.start(saving_picture(self._measured, self._picture(), found.scale, path))
+
+    def _on_save(self) -> None:
+        path = ask_figure(self, "Save the picture", f"{self.feature.currentData()}.png")
+        if path is not None:
+            self.save(path)
 
     def forget(self, measured: MeasuredLayer) -> None:
         """A layer is gone: let go of it."""
@@ -134,6 +181,10 @@ class ColourPanel(QWidget):
         self.back.setEnabled(found is not None)
         self.sentence.say(problem)
         number = measured is not None and is_number(measured.table[self.feature.currentData()])
-        for widget in (self.colour_map, self.low, self.high):
+        for widget in (self.colour_map, self.whole):
             widget.setEnabled(number)
+        for widget in (self.low, self.high):
+            widget.setEnabled(number and not self.whole.isChecked())
+        self.save_button.setVisible(found is not None)
+        self.save_button.setEnabled(not self.job.running)
         self.bar.show_scale(None if found is None else found.scale)

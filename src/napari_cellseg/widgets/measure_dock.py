@@ -19,7 +19,7 @@ class MeasureDock(Dock):
         super().__init__(parent)
         viewer = unwrapped(viewer)
         self.panel = MeasurePanel(viewer, self._connections)
-        self.colours = ColourPanel()
+        self.colours = ColourPanel(lambda: viewer.screenshot(flash=False))
         self.plots = PlotPanel(viewer, self._connections)
         self.compare = ComparePanel(viewer, self._connections, lambda: self.panel.measured_layers)
         self.images = ImagesPanel(viewer)
@@ -37,8 +37,9 @@ class MeasureDock(Dock):
         self._connections.at_end(self.colours.close_colours)
         self._connections.at_end(self.panel.close_results)
         self._connections.at_end(self.panel.job.close_job())
-        for job in (self.compare.job, self.images.job, self.images.contacts.job):
-            self._connections.at_end(job.close_job())
+        panels = (self.colours, self.plots, self.compare, self.images, self.images.contacts)
+        for panel in panels:
+            self._connections.at_end(panel.job.close_job())
 
     def _on_measured(self) -> None:
         self.colours.show_measured(self.panel.measured)

@@ -2,22 +2,24 @@
 
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.utils.theme import get_theme
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, Signal
-from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, Qt, Signal
+from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_cellseg.errors import CellSegError, MissingDependencyError
 from napari_cellseg.viewer.cell_picking import CellPicking
 from napari_cellseg.viewer.cell_selection import CellSelection, SelectionLayer
 from napari_cellseg.viewer.coalesced import Coalesced
 from napari_cellseg.viewer.gates import Gate, set_gate
+from napari_cellseg.viewer.measure_figure import saving_plot
 from napari_cellseg.viewer.measured_layer import MeasuredLayer
-from napari_cellseg.viewer.plot_points import GROUPED_BY, PlotKind, plot_points
+from napari_cellseg.viewer.plot_points import GROUPED_BY, PlotKind, PlotPoints, plot_points
 from napari_cellseg.widgets.connections import Connections
 from napari_cellseg.widgets.fields import (
     NarrowCombo,
@@ -28,7 +30,10 @@ from napari_cellseg.widgets.fields import (
     new_form,
     set_row_visible,
 )
+from napari_cellseg.widgets.job_panel import JobPanel
 from napari_cellseg.widgets.measure_columns import fill_columns
+from napari_cellseg.widgets.messages import ErrorBox
+from napari_cellseg.widgets.save_dialog import ask_figure
 
 PLOT_INTERVAL = 0.3
 """Seconds between two plots while values change."""
@@ -47,6 +52,7 @@ class PlotPanel(QWidget):
         self._replot = Coalesced(self._plot_again, PLOT_INTERVAL, self._later)
         self._gate = Gate()
         self._shown: tuple[Any, ...] = ()
+        self._points: PlotPoints | None = None
         self.selection = CellSelection()
         self.selection.on_change.append(self._on_selection)
         self._picking: CellPicking | None = None
@@ -59,6 +65,10 @@ class PlotPanel(QWidget):
         self.name = QLineEdit()
         self.make = QPushButton("Make a &class")
         self.clear = QPushButton("&Deselect")
+        self.legend = QLabel()
+        self.save_button = QPushButton("Save fi&gure…")
+        self.job = JobPanel(step="figure")
+        self.error = ErrorBox()
         self.on_image = QPushButton()
         self.drags: dict[Any, QPushButton] = {}
         self._build()
@@ -75,7 +85,10 @@ class PlotPanel(QWidget):
         add_row(form, "&Feature", self.x, "Along x; of grouped plots along y. Default: area.")
         self._y_row = add_row(form, "&Against", self.y, "Feature along y.")
         self._by_row = add_row(
-            form, "&Group by", self.by, "Class, status, time or plane: colours of a scatter, or side by side."
+            form,
+            "&Group by",
+            self.by,
+            "Class, status, time or plane: colours of a histogram or scatter, or side by side.",
         )
         explain(self.name, "Class", "Name of the class that the selected cells get.")
         self.name.setPlaceholderText("name of a class")
@@ -88,6 +101,14 @@ class PlotPanel(QWidget):
             "Drag a box on the image to select the cells in it; Shift adds. A click on a cell selects it in "
             "any case.",
         )  # fmt: skip
+        self.legend.setWordWrap(True)
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.legend.setAccessibleName("Colours of the groups")
+        explain(
+            self.save_button, "Save figure",
+            "The plot in the size of a journal's column, selected cells outlined: SVG whose texts can be "
+            "edited, PDF, or PNG with 300 dpi.",
+        )  # fmt: skip
         gate = QHBoxLayout()
         gate.addWidget(self.name, 1)
         gate.addWidget(self.make)
@@ -99,8 +120,11 @@ class PlotPanel(QWidget):
         layout.addLayout(self._tool_row())
         if self.canvas is not None:
             layout.addWidget(self.canvas)
-        layout.addWidget(self.line)
+        for widget in (self.legend, self.line):
+            layout.addWidget(widget)
         layout.addLayout(gate)
+        for widget in (self.save_button, self.job, self.error):
+            layout.addWidget(widget)
         layout.addStretch(1)
 
     def _tool_row(self) -> QHBoxLayout:
@@ -130,6 +154,10 @@ class PlotPanel(QWidget):
         self.name.textChanged.connect(self._show_line)
         self.clear.clicked.connect(lambda: self.selection.choose([]))
         self.on_image.toggled.connect(self._on_boxes)
+        self.save_button.clicked.connect(self._on_save)
+        self.job.succeeded.connect(lambda paths: self.line.say(f"Saved {paths[0]}."))
+        self.job.failed.connect(self.error.show_error)
+        self.job.running_changed.connect(lambda on: self.save_button.setEnabled(not on))
         if self.canvas is not None:
             self.canvas.selected.connect(self._on_drawn)
 
@@ -204,7 +232,6 @@ class PlotPanel(QWidget):
     def _show_rows(self) -> None:
         kind = self.kind.currentData()
         set_row_visible(self._form, self._y_row, kind is PlotKind.SCATTER)
-        set_row_visible(self._form, self._by_row, kind is not PlotKind.HISTOGRAM)
 
     def _on_choice(self, index: int) -> None:
         if self.kind.currentData() is PlotKind.GROUPS and not self.by.currentData() and self.by.count() > 1:
@@ -236,8 +263,27 @@ class PlotPanel(QWidget):
                 self._shown = choice
         if canvas is not None:
             canvas.setVisible(points is not None)
+            words = "" if points is None else plot_canvas().legend(points)
+            self.legend.setText(words)
+            self.legend.setVisible(bool(words))
+        self._points = points
+        self.save_button.setVisible(points is not None)
         self.sentence.say(problem)
         self._show_line()
+
+    # -- saving -------------------------------------------------------------------------------------------
+
+    def _on_save(self) -> None:
+        name = " ".join(self._points.columns) if self._points is not None else "plot"
+        path = ask_figure(self, "Save the figure", f"{name}.svg")
+        if path is not None:
+            self.save_figure(path)
+
+    def save_figure(self, path: Path) -> None:
+        """Write what is shown, with the selected cells outlined."""
+        if self._measured is not None and self._points is not None and not self.job.running:
+            self.error.clear()
+            self.job.start(saving_plot(self._measured, self._points, self.selection.labels, path))
 
     # -- selecting ----------------------------------------------------------------------------------------
 
@@ -286,8 +332,11 @@ class PlotPanel(QWidget):
 
 def _canvas() -> Any:
     """The plot, where the package that draws it is installed."""
-    if find_spec("pyqtgraph") is None:
-        return None
-    from napari_cellseg.widgets.plot_canvas import PlotCanvas
+    return None if find_spec("pyqtgraph") is None else plot_canvas().PlotCanvas()
 
-    return PlotCanvas()
+
+def plot_canvas() -> Any:
+    """The module that draws, which needs pyqtgraph."""
+    from napari_cellseg.widgets import plot_canvas as module
+
+    return module

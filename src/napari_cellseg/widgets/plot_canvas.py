@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import Enum
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_cellseg.viewer.colour_by_feature import OTHERS, WORDS, map_colours
 from napari_cellseg.viewer.gates import Gate
-from napari_cellseg.viewer.plot_points import PlotKind, PlotPoints, histogram, violin
+from napari_cellseg.viewer.plot_points import PlotKind, PlotPoints, bar_heights, histogram, violin
 from napari_cellseg.viewer.point_picture import MOST_GROUPS, SELECTED, View, point_picture
 
 SELECTED_COLOUR = "#d55e00"
@@ -99,6 +100,7 @@ class PlotCanvas(pg.PlotWidget):
         self._chosen: NDArray[np.bool_] | None = None
         self._image = pg.ImageItem(axisOrder="row-major")
         self._decoration: list[Any] = []
+        self._marks: list[Any] = []
         self._region: Any = None
         self.box.drawn.connect(self._on_drawn)
         self.box.sigRangeChanged.connect(self._draw_points)
@@ -178,8 +180,9 @@ class PlotCanvas(pg.PlotWidget):
     def _show_all(self, points: PlotPoints) -> None:
         x, y = (v[np.isfinite(v)] for v in (points.x, points.y))
         if points.kind is PlotKind.HISTOGRAM:
-            edges, counts = histogram(points)
-            self.box.setRange(xRange=(edges[0], edges[-1]), yRange=(0, max(1, counts.max())), padding=0.02)
+            edges, _ = histogram(points)
+            top = bar_heights(points, edges).max()
+            self.box.setRange(xRange=(edges[0], edges[-1]), yRange=(0, top or 1), padding=0.02)
         elif len(x) and len(y):
             ends = (-0.6, len(points.names) - 0.4) if points.kind is PlotKind.GROUPS else (x.min(), x.max())
             self.box.setRange(xRange=_apart(*ends), yRange=_apart(y.min(), y.max()), padding=0.04)
@@ -212,22 +215,23 @@ class PlotCanvas(pg.PlotWidget):
     # -- bars and violins ---------------------------------------------------------------------------------
 
     def _add_bars(self, points: PlotPoints) -> None:
-        edges, counts = histogram(points)
-        for colour in (POINT_COLOUR, SELECTED_COLOUR):
-            bars = pg.BarGraphItem(
-                x0=edges[:-1], x1=edges[1:], height=counts * 0 if self._decoration else counts, pen=None,
-                brush=colour,
-            )  # fmt: skip
-            self.addItem(bars)
-            self._decoration.append(bars)
+        edges, _ = histogram(points)
+        grouped = points.groups is not None
+        self._marks = []
+        for group, line in enumerate(bar_heights(points, edges)):
+            colour = _group_colour(group) if grouped else POINT_COLOUR
+            self._add(_steps(edges, line, colour, *((60, colour) if grouped else (255, None))))
+            self._marks.append(_steps(edges, 0 * line, SELECTED_COLOUR, 160 if grouped else 255, None))
+            self._add(self._marks[-1])
 
     def _mark_bars(self) -> None:
         points, chosen = self._points, self._chosen
         if points is None:
             return
         edges, _ = histogram(points)
-        values = points.x[chosen] if chosen is not None else np.zeros(0)
-        self._decoration[1].setOpts(height=np.histogram(values[np.isfinite(values)], edges)[0])
+        some = np.zeros(len(points.x), bool) if chosen is None else chosen
+        for mark, line in zip(self._marks, bar_heights(points, edges, some), strict=True):
+            mark.setData(edges, line, stepMode="center")
 
     def _add_violins(self, points: PlotPoints) -> None:
         self.getAxis("bottom").setTicks([list(enumerate(points.names))])
@@ -287,7 +291,39 @@ class PlotCanvas(pg.PlotWidget):
 
 def group_colours(groups: Sequence[int]) -> NDArray[np.uint8]:
     """Colours (N, 4) of groups; those beyond the last are grey."""
-    return np.array([_rgba(WORDS[g] if g < len(WORDS) else OTHERS) for g in groups], np.uint8).reshape(-1, 4)
+    return np.array([_rgba(_group_colour(g)) for g in groups], np.uint8).reshape(-1, 4)
+
+
+def legend(points: PlotPoints | None) -> str:
+    """What the colours of groups mean, as rich text; empty where there are none, or the axis names them."""
+    if points is None or points.groups is None or points.kind is PlotKind.GROUPS:
+        return ""
+    counts = np.bincount(points.groups, minlength=len(points.names))
+    parts = [
+        f'<span style="color:{_group_colour(g)}">■</span>&nbsp;{escape(name)}&nbsp;({counts[g]:,})'
+        for g, name in enumerate(points.names[: len(WORDS)])
+    ]
+    if len(points.names) > len(WORDS):
+        parts.append(f'<span style="color:{OTHERS}">■</span>&nbsp;{len(points.names) - len(WORDS)} more')
+    return " &nbsp;".join(parts)
+
+
+def _group_colour(group: int) -> str:
+    return WORDS[group] if group < len(WORDS) else OTHERS
+
+
+def _steps(
+    edges: NDArray[np.float64], heights: NDArray[np.float64], colour: str, alpha: int, line: str | None
+) -> Any:
+    """Bars side by side, with an outline where it has a colour."""
+    return pg.PlotCurveItem(
+        edges,
+        heights,
+        stepMode="center",
+        fillLevel=0,
+        brush=(*_rgba(colour)[:3], alpha),
+        pen=None if line is None else pg.mkPen(line, width=1.5),
+    )
 
 
 def _rgba(colour: str) -> tuple[int, ...]:
