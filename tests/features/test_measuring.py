@@ -149,7 +149,7 @@ def test_some_objects_see_all_neighbours_and_classes(scene):
     pd.testing.assert_frame_equal(some, every.iloc[4:7].reset_index(drop=True))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=8)
 @given(st.integers(0, 10**6), st.booleans(), st.booleans())
 def test_edited_objects_are_measured_as_all_are_without_a_search(seed, lazy, stacked):
     rng = np.random.default_rng(seed)
