@@ -10,7 +10,6 @@ from pycocotools import mask as coco_mask
 
 from napari_cellseg.datasets.annotation import ObjectMask
 from napari_cellseg.datasets.formats.runs import (
-    box_pixels,
     compress_counts,
     counts_to_runs,
     decompress_counts,
@@ -50,7 +49,6 @@ def test_runs_are_those_of_the_unfolded_plane_and_come_back(given_mask, order):
     again = runs_to_mask(np.random.default_rng(0).permutation(runs), shape, order, mask.index)
     expected = mask.trimmed()
     assert (again.index, again.box) == (expected.index, expected.box)
-    assert box_pixels(runs, shape, order) == expected.pixels.size
     np.testing.assert_array_equal(again.pixels, expected.pixels)
 
 
@@ -82,7 +80,6 @@ def test_an_empty_mask_has_no_runs():
     empty = np.zeros((0, 2), np.int64)
     assert runs_to_counts(empty, 12).tolist() == [12]
     assert runs_to_mask(empty, (3, 4), "rows", 5).pixels.size == 0
-    assert box_pixels(empty, (3, 4), "rows") == 0
     assert len(counts_to_runs(np.zeros(0, np.int64), 12, "here")) == 0
 
 

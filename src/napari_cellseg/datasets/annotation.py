@@ -56,6 +56,9 @@ class ObjectMask:
 
     def trimmed(self) -> "ObjectMask":
         """The same object in the smallest box that holds it."""
+        edges = (self.pixels[:1], self.pixels[-1:], self.pixels[:, :1], self.pixels[:, -1:])
+        if all(edge.any() for edge in edges):
+            return self
         rows, columns = np.flatnonzero(self.pixels.any(1)), np.flatnonzero(self.pixels.any(0))
         if rows.size == 0:
             return ObjectMask(self.index, self.top, self.left, np.zeros((0, 0), bool))

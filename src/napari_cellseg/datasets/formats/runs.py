@@ -19,8 +19,6 @@ Order: TypeAlias = Literal["rows", "columns"]
 
 LARGEST_PLANE = 1 << 28
 """Pixels that the plane of an imported image may have: 16,384 x 16,384."""
-LARGEST_MASKS = 1 << 29
-"""Pixels that the boxes of all objects of an imported image may have together."""
 
 _PLACE, _NEGATIVE, _PAST, _CUT, _LONG = range(5)
 _REASONS = {
@@ -78,14 +76,6 @@ def runs_to_mask(runs: Runs, shape: tuple[int, int], order: Order, index: int) -
     return ObjectMask(index, low, first, np.ascontiguousarray(lines.T))
 
 
-def box_pixels(runs: Runs, shape: tuple[int, int], order: Order) -> int:
-    """Pixels of the smallest box that holds some runs."""
-    if len(runs) == 0:
-        return 0
-    first, last, low, high = _extent(runs, shape[1] if order == "rows" else shape[0])
-    return int((last - first) * (high - low))
-
-
 def runs_to_counts(runs: Runs, size: int) -> Counts:
     """COCO's counts of a plane of that many pixels: background, object, background … by turns."""
     open_end = len(runs) == 0 or int(runs[-1, 1]) < size
@@ -110,12 +100,11 @@ def counts_to_runs(counts: Counts, size: int, where: str) -> Runs:
     DatasetError
         Where a count is negative, or they are more than the plane has pixels.
     """
-    reason, place = _check_counts(counts, size)
+    runs = np.empty((len(counts) // 2, 2), np.int64)
+    number, reason, place = _fill_runs(counts, size, runs)
     if reason >= 0:
         raise DatasetError(f"{where}: {_REASONS[reason].format(place=place, size=size)}.")
-    edges = np.cumsum(counts)
-    runs = edges[: len(edges) // 2 * 2].reshape(-1, 2)
-    return runs[runs[:, 1] > runs[:, 0]]
+    return runs[:number]
 
 
 def compress_counts(counts: Counts) -> str:
@@ -178,15 +167,18 @@ def _draw(runs, length, first, low, lines):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _check_counts(counts, size):  # type: ignore[no-untyped-def]
-    left = size
+def _fill_runs(counts, size, runs):  # type: ignore[no-untyped-def]
+    number, place = 0, 0
     for k in range(len(counts)):
         if counts[k] < 0:
-            return _NEGATIVE, k
-        if counts[k] > left:
-            return _PAST, k
-        left -= counts[k]
-    return -1, 0
+            return number, _NEGATIVE, k
+        if counts[k] > size - place:
+            return number, _PAST, k
+        if k % 2 == 1 and counts[k] > 0:
+            runs[number, 0], runs[number, 1] = place, place + counts[k]
+            number += 1
+        place += counts[k]
+    return number, -1, 0
 
 
 @njit(cache=True, nogil=True)
