@@ -23,6 +23,8 @@ WORDS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e
 """Colours of words, which colour-blind eyes tell apart (Okabe and Ito)."""
 OTHERS = "#999999"
 """Words beyond the last colour, and cells without a value."""
+FAR = 3.0
+"""Interquartile ranges from the quartiles beyond which a value is an outlier, however many there are."""
 STEPS = 252
 """Distinct colours of a scale; with those of other cells they fit into a byte, which napari draws fastest."""
 INTERVAL = 1.0
@@ -43,6 +45,8 @@ class ColourScale:
         RGBA from low to high, or one for each of `words`.
     words : tuple of str
         Empty for numbers.
+    below, above : int
+        Rows whose values lie beyond the ends.
     """
 
     column: str
@@ -51,6 +55,8 @@ class ColourScale:
     high: float
     colours: NDArray[np.float64]
     words: tuple[str, ...] = ()
+    below: int = 0
+    above: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,9 @@ class ColourChoices:
     colour_map : str
         A key of `MAPS`.
     percentiles : (float, float)
-        Which share of the cells lies below the first colour and below the last, percent.
+        Which share of the cells lies below the first colour and below the last, percent. Values farther
+        than `FAR` interquartile ranges from the quartiles lie beyond the ends too, so that specks with odd
+        values don't use up the colours; not at 0 and at 100, which take the whole range.
     """
 
     column: str
@@ -175,8 +183,23 @@ def colour_scale(measured: MeasuredLayer, choices: ColourChoices) -> ColourScale
         return ColourScale(choices.column, unit, np.nan, np.nan, table, tuple(words))
     finite = values.to_numpy(np.float64)
     finite = finite[np.isfinite(finite)]
-    low, high = np.percentile(finite, choices.percentiles) if len(finite) else (0.0, 1.0)
-    return ColourScale(choices.column, unit, float(low), float(high), map_colours(choices.colour_map))
+    low, high = _ends(finite, choices.percentiles)
+    beyond = {"below": int((finite < low).sum()), "above": int((finite > high).sum())}
+    return ColourScale(choices.column, unit, low, high, map_colours(choices.colour_map), **beyond)
+
+
+def _ends(values: NDArray[np.float64], percentiles: tuple[float, float]) -> tuple[float, float]:
+    """Ends of a scale; where a part is left out, far outliers (Tukey 1977) are as well, however many."""
+    if not len(values):
+        return 0.0, 1.0
+    low, high = (float(value) for value in np.percentile(values, percentiles))
+    first, third = np.percentile(values, (25, 75))
+    reach = FAR * (third - first)
+    if reach > 0 and percentiles[0] > 0:
+        low = max(low, float(values[values >= first - reach].min()))
+    if reach > 0 and percentiles[1] < 100:
+        high = min(high, float(values[values <= third + reach].max()))
+    return low, high
 
 
 def colour_bins(measured: MeasuredLayer, scale: ColourScale) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
