@@ -20,7 +20,7 @@ COCO = Flavour(encode=text_segmentation, encode_crowd=text_segmentation)
 COCO_POLYGONS = Flavour(encode=polygon_segmentation, encode_crowd=counts_segmentation)
 LIVECELL = Flavour(
     annotations="livecell_coco_{split}.json",
-    images="images/livecell_{split}_images",
+    images=dict.fromkeys(("train", "val"), "livecell_train_val_images") | {"test": "livecell_test_images"},
     encode=polygon_segmentation,
     encode_crowd=counts_segmentation,
     supercategory="cell",
@@ -28,7 +28,6 @@ LIVECELL = Flavour(
 CVAT = Flavour(
     encode=counts_segmentation,
     encode_crowd=counts_segmentation,
-    is_crowd=1,
     image_keys={"license": 0, "flickr_url": "", "coco_url": "", "date_captured": 0},
     attributes={"occluded": False},
 )

@@ -89,7 +89,7 @@ def image_folder(file: CocoPath, path: Path, images: Path | None) -> ImageFolder
     for base in dict.fromkeys(bases):
         pictures = base / "images"
         roots += [pictures / word for word in words] + [base / word for word in words] + [base, pictures]
-        roots += _folders_in(pictures)
+        roots += [*_folders_in(pictures), *sorted(p for p in base.glob("*images*") if p.is_dir())]
     return ImageFolder(roots)
 
 

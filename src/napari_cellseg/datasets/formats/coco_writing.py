@@ -30,10 +30,10 @@ class Flavour:
     ----------
     encode, encode_crowd : callable
         Segmentation of an object, and of what was not reviewed.
-    annotations, images : str
-        Relative path of a split's JSON file and of its folder of images, with ``{split}``.
-    is_crowd : int
-        ``iscrowd`` of objects: CVAT calls every mask a crowd.
+    annotations : str
+        Relative path of a split's JSON file, with ``{split}``.
+    images : mapping
+        Folder of images by split, where it is not ``images``.
     supercategory : str
         Of all categories.
     image_keys, attributes : mapping
@@ -43,8 +43,7 @@ class Flavour:
     encode: Encoder
     encode_crowd: Encoder
     annotations: str = "annotations/instances_{split}.json"
-    images: str = "images/{split}"
-    is_crowd: int = 0
+    images: Mapping[str, str] = field(default_factory=dict)
     supercategory: str = ""
     image_keys: Mapping[str, Any] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -75,7 +74,7 @@ def write_coco(
                     file = _CocoFile(folder / flavour.annotations.format(split=split), classes, flavour)
                     files[split] = stack.enter_context(file)
                 stem = stems.take(sample.name)
-                image = write_image(sample, folder / flavour.images.format(split=split), stem)
+                image = write_image(sample, folder / flavour.images.get(split, "images"), stem)
                 files[split].add(sample, f"{stem}.png" if image is None else image.name)
             yield sample.name
         if not files:
@@ -165,7 +164,7 @@ class _CocoFile:
             "segmentation": self._flavour.encode(mask, sample.annotation.shape),
             "area": mask.area,
             "bbox": [mask.left, mask.top, mask.pixels.shape[1], mask.pixels.shape[0]],
-            "iscrowd": self._flavour.is_crowd,
+            "iscrowd": 0,
             **({"score": confidence} if math.isfinite(confidence) else {}),
             "attributes": {
                 **self._flavour.attributes,
