@@ -155,6 +155,20 @@ def test_colours_follow_an_edit_and_keep_their_scale() -> None:
     assert colours.scale is scale
 
 
+def test_colours_are_those_of_the_shown_plane() -> None:
+    frames = np.zeros((2, 10, 40), np.int32)
+    for t, lengths in enumerate(((10, 20, 30), (30, 20, 10))):
+        for i, length in enumerate(lengths):
+            frames[t, 3 * i, :length] = i + 1
+    measured = measured_layer(Labels(frames, axis_labels=("t", "y", "x")))
+    FeatureColours(measured).show(ColourChoices("area", percentiles=(0, 100)))
+    ends = map_colours("viridis")
+    for plane, (first, last) in enumerate((ends[[0, -1]], ends[[-1, 0]])):
+        measured.show_plane((plane,))
+        np.testing.assert_allclose(measured.layer.get_color(1), first, atol=1e-6)
+        np.testing.assert_allclose(measured.layer.get_color(3), last, atol=1e-6)
+
+
 def test_a_closed_one_follows_no_longer() -> None:
     measured = measured_layer(strips([10, 20]))
     colours = FeatureColours(measured)

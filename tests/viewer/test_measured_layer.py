@@ -276,6 +276,74 @@ def test_planes_of_a_stack_have_a_column() -> None:
     pd.testing.assert_frame_equal(measured.table[list(fresh.columns)], fresh, check_dtype=False)
 
 
+def film_of_squares(later: Any = None) -> MeasuredLayer:
+    """Nine squares in three frames, each a row larger than in the frame before; the first only in frame 1."""
+    frames = np.zeros((3, 60, 60), np.int32)
+    for t in range(3):
+        frames[t] = np.where(squares() > 0, squares(), 0)
+        frames[t, 45 : 46 + t, 2:10] = 7
+    frames[0][frames[0] == 1] = frames[2][frames[2] == 1] = 0
+    return measured_layer(Labels(frames, axis_labels=("t", "y", "x")), later)
+
+
+def rows_of(measured: MeasuredLayer) -> pd.DataFrame:
+    return measured.layer.features.set_index("index")
+
+
+@pytest.mark.parametrize("plane", [0, 1, 2])
+def test_the_table_has_the_values_of_the_shown_plane(plane: int) -> None:
+    measured = film_of_squares()
+    told = []
+    measured.on_change.append(lambda: told.append(1))
+    measured.show_plane((plane,))
+    rows, fresh = rows_of(measured), measure(measured.layer.data[plane]).set_index("index")
+    assert rows.loc[fresh.index, "area"].tolist() == fresh["area"].tolist()
+    assert set(rows.loc[fresh.index, "t"]) == {plane}
+    assert rows.loc[1, "t"] == 1
+    assert len(measured.here) == len(fresh)
+    assert measured.shown.set_index("index")["area"].to_dict() == rows["area"].dropna().to_dict()
+    assert told
+    told.clear()
+    measured.show_plane((plane,))
+    assert not told
+
+
+def test_an_edit_of_another_plane_leaves_the_shown_values() -> None:
+    clock = Clock()
+    measured = film_of_squares(clock.later)
+    measured.show_plane((2,))
+    before = rows_of(measured)["area"].copy()
+    measured.layer.data_setitem((np.array([0]), np.array([0]), np.array([0])), 7)
+    clock.tick()
+    assert rows_of(measured)["area"].equals(before)
+    measured.layer.data_setitem((np.array([2]), np.array([0]), np.array([0])), 7)
+    clock.tick()
+    assert rows_of(measured).loc[7, "area"] == before[7] + 1
+    measured.show_plane((0,))
+    assert (
+        rows_of(measured).loc[7, "area"] == measure(measured.layer.data[0]).set_index("index").loc[7, "area"]
+    )
+
+
+def test_undo_of_a_class_in_another_plane_brings_no_old_values() -> None:
+    measured = film_of_squares()
+    editor = Editor(measured.layer)
+    measured.show_plane((0,))
+    editor.set_rows("set class", cells_with_class(editor.rows.read([7]), "dividing"))
+    measured.show_plane((2,))
+    now = rows_of(measured).loc[7, "area"]
+    editor.undo()
+    assert rows_of(measured).loc[7, "class"] == ""
+    assert rows_of(measured).loc[7, ["area", "t"]].tolist() == [now, 2]
+
+
+def test_one_plane_has_no_other() -> None:
+    measured = measured_layer(Labels(squares()))
+    measured.show_plane(())
+    assert measured.plane is None
+    assert measured.here is measured.table
+
+
 def test_volumes_and_an_edit_in_one_of_their_planes() -> None:
     labels = squares(shape=(4, 60, 60))
     layer = Labels(labels, axis_labels=("z", "y", "x"), scale=(2, 0.5, 0.5), units=("µm",) * 3)

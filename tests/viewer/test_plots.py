@@ -101,6 +101,13 @@ def test_a_plot_is_saved_as_it_is_drawn(tmp_path: Path, kind: PlotKind) -> None:
     assert "black outline" not in draw_points(alone, measured.units).get_supxlabel()
 
 
+def test_only_cells_of_the_shown_plane() -> None:
+    measured = measured_layer(strips([10, 20], planes=3))
+    measured.show_plane((1,))
+    assert len(plot_points(measured, PlotKind.HISTOGRAM, "area").x) == 6
+    assert plot_points(measured, PlotKind.SCATTER, "area", "z", here=True).y.tolist() == [1, 1]
+
+
 def test_time_is_a_group_and_cells_have_a_point_in_each_plane() -> None:
     layer = strips([10, 20], planes=3)
     layer.axis_labels = ("t", "y", "x")

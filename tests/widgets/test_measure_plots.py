@@ -15,7 +15,7 @@ from napari_cellseg.widgets import measure_plots
 from napari_cellseg.widgets.measure_dock import MeasureDock
 
 from .conftest import TIMEOUT
-from .test_measure_dock import add_field, click, run
+from .test_measure_dock import add_field, click, field, run
 
 pytest.importorskip("pyqtgraph")
 
@@ -194,3 +194,22 @@ def test_save_the_plot(qtbot, dock: MeasureDock, cells: Labels, tmp_path: Path) 
     plots.save_figure(tmp_path / "area.xyz")
     qtbot.waitUntil(lambda: not plots.job.running, timeout=TIMEOUT)
     assert "area.xyz" in plots.error.sentence.text()
+
+
+def test_values_and_points_follow_the_slider(qtbot, dock: MeasureDock, viewer: ViewerModel) -> None:
+    frames = np.stack([field(4), np.where(field(4) == 4, 0, field(4)), field(2)])
+    frames[1, 50, :] = 2
+    layer = viewer.add_labels(frames, axis_labels=("t", "y", "x"), name="film")
+    viewer.dims.set_current_step(0, 0)
+    run(qtbot, dock)
+    dock.tabs.setCurrentIndex(2)
+    plots = dock.plots
+    plots.kind.choose(PlotKind.SCATTER)
+    assert len(plots.canvas._points.labels) == 9
+    plots.planes.choose(True)
+    assert len(plots.canvas._points.labels) == 4
+    before = layer.features["area"][2]
+    viewer.dims.set_current_step(0, 1)
+    qtbot.waitUntil(lambda: layer.features["area"][2] > before)
+    assert layer.features["t"].tolist()[1:] == [1, 1, 1, 0]
+    qtbot.waitUntil(lambda: len(plots.canvas._points.labels) == 3)

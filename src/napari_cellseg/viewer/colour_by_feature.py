@@ -101,7 +101,7 @@ class FeatureColours:
         self._own: Any = None
         self._drawn: tuple[NDArray[np.int64], NDArray[np.intp]] | None = None
         self._again = Coalesced(self._follow, INTERVAL, later)
-        measured.on_change.append(self._again.defer)
+        measured.on_change.append(self._again.request)
 
     @property
     def shown(self) -> bool:
@@ -134,8 +134,8 @@ class FeatureColours:
     def close(self) -> None:
         """Colour as before, and follow no longer."""
         self._again.cancel()
-        if self._again.defer in self._measured.on_change:
-            self._measured.on_change.remove(self._again.defer)
+        if self._again.request in self._measured.on_change:
+            self._measured.on_change.remove(self._again.request)
         self.hide()
 
     def _follow(self) -> None:
@@ -203,8 +203,11 @@ def _ends(values: NDArray[np.float64], percentiles: tuple[float, float]) -> tupl
 
 
 def colour_bins(measured: MeasuredLayer, scale: ColourScale) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    """Labels (N,) and the row of the scale's colours that each has; one more than the last is no value."""
-    rows = measured.table[["index", scale.column]].drop_duplicates("index")
+    """Labels (N,) and the row of the scale's colours that each has; one more than the last is no value.
+
+    Of labels in several planes the value in the shown plane counts.
+    """
+    rows = measured.shown
     labels, values = rows["index"].to_numpy(np.int64), rows[scale.column]
     if scale.words:
         places = pd.Index(scale.words).get_indexer(values.astype(object).where(values.notna()))

@@ -64,6 +64,7 @@ class MeasuredLayer:
         self._touched = TouchedObjects(request.layer, self._update.defer)
         self.is_outdated = False
         self._paused = True
+        self._plane: Plane | None = None
         self._written: list[str] = []
         self._classes = self._classes_now()
         self._found, self._units = FoundObjects(), dict[str, str]()
@@ -131,6 +132,8 @@ class MeasuredLayer:
     def replace(self, measurement: Measurement) -> None:
         """Take over a new measurement of the layer, and write it into the layer's table."""
         self.request, self.is_outdated = measurement.request, False
+        if self._plane is not None and len(self._plane) != len(self.request.outer):
+            self._plane = None
         self._found, self._units = measurement.found, measurement.table.attrs.get("units", {})
         table = measurement.table.copy(deep=False)
         table.attrs = {}
@@ -145,10 +148,40 @@ class MeasuredLayer:
         self._tell()
         self.resume()
 
-    def values(self, column: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Labels (N,) and their values (N,), one row each: the first plane that the object is in."""
-        rows = self._table.drop_duplicates("index")
-        return rows["index"].to_numpy(np.int64), rows[column].to_numpy(np.float64)
+    @property
+    def plane(self) -> Plane | None:
+        """The plane whose values the layer's table has; None where there is only one, or it is not known."""
+        return self._plane
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        """A row of `table` per object: that of `plane`, else of the first plane that it is in."""
+        return self._one_each(self.table)
+
+    @property
+    def here(self) -> pd.DataFrame:
+        """The rows of `table` that speak of `plane`; all where it is not known."""
+        table = self.table
+        return table if self._plane is None else table[self._rows_in(self._plane, table)]
+
+    def show_plane(self, plane: Plane) -> None:
+        """Write the values that objects have in a plane into the layer's table.
+
+        The table has one row per label, and a label that is in several planes has values in each. Those that
+        are not in this plane keep the values of the first plane that they are in; the columns ``t`` and ``z``
+        say which.
+
+        Parameters
+        ----------
+        plane : tuple of int
+            Position along the outer axes.
+        """
+        if plane == self._plane or len(plane) != len(self.request.outer) or not plane:
+            return
+        self._plane = plane
+        if not self.is_empty:
+            self._write(None)
+            self._tell()
 
     def flush(self) -> None:
         """Do what waits: measure what was edited, tell of the layer's table."""
@@ -184,7 +217,23 @@ class MeasuredLayer:
         rows = self._table
         if only is not None:
             rows = rows[rows["index"].isin(only)]
-        self._rows.put(rows.drop_duplicates("index")[["index", *self._written]], only)
+        self._rows.put(self._one_each(rows)[["index", *self._written]], only)
+
+    def _one_each(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The first row of each object, rows of the shown plane before others."""
+        if self._plane is None:
+            return table.drop_duplicates("index")
+        order = np.argsort(~self._rows_in(self._plane, table), kind="stable")
+        return table.iloc[order].drop_duplicates("index")
+
+    def _is_behind(self) -> bool:
+        """Whether the layer's table has values of another plane than the shown one: undo brings them back."""
+        known, places = self.layer.features, [a for a in self.request.outer.lower() if a in self._written]
+        if self._plane is None or not places or not set(places) <= set(known):
+            return False
+        shown = self._one_each(self._table)
+        at = pd.Index(known["index"]).get_indexer(shown["index"])
+        return bool((at < 0).any() or (known[places].to_numpy()[at] != shown[places].to_numpy()).any())
 
     def _tell(self) -> None:
         for callback in list(self.on_change):
@@ -209,6 +258,8 @@ class MeasuredLayer:
             return
         if parts:
             self._measure(parts)
+        if self._is_behind():
+            self._write(None)
         self._tell()
 
     def _classes_matter(self) -> bool:

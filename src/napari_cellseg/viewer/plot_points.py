@@ -80,7 +80,9 @@ class PlotPoints:
         return np.isin(self.labels, labels)
 
 
-def plot_points(measured: MeasuredLayer, kind: PlotKind, x: str, y: str = "", by: str = "") -> PlotPoints:
+def plot_points(
+    measured: MeasuredLayer, kind: PlotKind, x: str, y: str = "", by: str = "", here: bool = False
+) -> PlotPoints:
     """Points for a plot.
 
     Parameters
@@ -93,13 +95,15 @@ def plot_points(measured: MeasuredLayer, kind: PlotKind, x: str, y: str = "", by
         Columns; y only for a scatter.
     by : str
         One of `GROUPED_BY`, or empty.
+    here : bool
+        Whether only cells of the shown plane are meant; else each cell has a point in every plane.
 
     Raises
     ------
     OptionError
         Where there are no groups to show, or too many.
     """
-    table = measured.table
+    table = measured.here if here else measured.table
     values = table[x].to_numpy(np.float64)
     labels = table["index"].to_numpy(np.int64)
     numbers, names = _groups(table, by)

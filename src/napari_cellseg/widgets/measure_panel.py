@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cellseg.errors import CellSegError
 from napari_cellseg.viewer.coalesced import Coalesced
+from napari_cellseg.viewer.measure_planes import follow_plane
 from napari_cellseg.viewer.measure_run import (
     Measurement,
     MeasureRequest,
@@ -27,6 +28,8 @@ from napari_cellseg.widgets.measure_result import MeasureResult
 from napari_cellseg.widgets.messages import ErrorBox
 from napari_cellseg.widgets.save_dialog import ask_table
 
+PLANE_INTERVAL = 0.15
+"""Seconds that the slider must rest before the table has the values of the shown plane."""
 CHECK_INTERVAL = 0.15
 """Seconds between two looks at what would be measured, while the form changes."""
 
@@ -48,6 +51,7 @@ class MeasurePanel(QWidget):
         self._request: MeasureRequest | None = None
         self._later = later_of(self)
         self._check = Coalesced(self._preflight, CHECK_INTERVAL, self._later)
+        self._planes = Coalesced(self._follow_planes, PLANE_INTERVAL, self._later)
         self.form = MeasureForm(viewer, connections)
         self.sentence = Sentence("What will be measured")
         self.button = primary_button("&Measure")
@@ -101,6 +105,8 @@ class MeasurePanel(QWidget):
         self.result.table_asked.connect(self._on_table)
         self.result.save_asked.connect(self._on_save)
         self._connections.connect(self._viewer.layers.events.removed, self._on_removed)
+        for event in (self._viewer.dims.events.point, self._viewer.dims.events.ndisplay):
+            self._connections.connect(event, self._on_plane)
 
     # -- what will be measured ----------------------------------------------------------------------------
 
@@ -149,6 +155,7 @@ class MeasurePanel(QWidget):
     def _take(self, measurement: Measurement) -> None:
         measured = self._results[measurement.request.layer]
         measured.replace(measurement)
+        follow_plane(self._viewer, measured)
         self.notes.say(measured.note)
 
     def _on_failure(self, error: Exception) -> None:
@@ -171,6 +178,13 @@ class MeasurePanel(QWidget):
         elif self._results.get(measured.layer) is measured:
             self.notes.say("Measuring again after the edit.")
             self._run(measured.request)
+
+    def _on_plane(self, event: object = None) -> None:
+        self._planes.defer()
+
+    def _follow_planes(self) -> None:
+        for measured in self.measured_layers:
+            follow_plane(self._viewer, measured)
 
     # -- the result ---------------------------------------------------------------------------------------
 

@@ -57,7 +57,8 @@ class PlotPanel(QWidget):
         self.selection.on_change.append(self._on_selection)
         self._picking: CellPicking | None = None
         self._light: SelectionLayer | None = None
-        self.kind, self.x, self.y, self.by = (NarrowCombo() for _ in range(4))
+        self.kind, self.x, self.y, self.by, self.planes = (NarrowCombo() for _ in range(5))
+        self.planes.fill([("all planes", False), ("the plane that is shown", True)])
         self.kind.fill([(kind.value, kind) for kind in PlotKind])
         self.canvas = _canvas()
         self.sentence = Sentence("What is missing")
@@ -90,6 +91,10 @@ class PlotPanel(QWidget):
             self.by,
             "Class, status, time or plane: colours of a histogram or scatter, or side by side.",
         )
+        self._planes_row = add_row(
+            form, "Cells &of", self.planes,
+            "A point for each cell in every plane or time, or only those in the shown one. Default: all.",
+        )  # fmt: skip
         explain(self.name, "Class", "Name of the class that the selected cells get.")
         self.name.setPlaceholderText("name of a class")
         explain(self.clear, "Deselect", "Select no cell.")
@@ -147,7 +152,7 @@ class PlotPanel(QWidget):
         return row
 
     def _connect(self) -> None:
-        for combo in (self.kind, self.x, self.y, self.by):
+        for combo in (self.kind, self.x, self.y, self.by, self.planes):
             combo.currentIndexChanged.connect(self._on_choice)
         self.make.clicked.connect(self._on_gate)
         self.name.returnPressed.connect(self._on_gate)
@@ -232,6 +237,8 @@ class PlotPanel(QWidget):
     def _show_rows(self) -> None:
         kind = self.kind.currentData()
         set_row_visible(self._form, self._y_row, kind is PlotKind.SCATTER)
+        several = self._measured is not None and bool(self._measured.request.outer)
+        set_row_visible(self._form, self._planes_row, several)
 
     def _on_choice(self, index: int) -> None:
         if self.kind.currentData() is PlotKind.GROUPS and not self.by.currentData() and self.by.count() > 1:
@@ -252,7 +259,8 @@ class PlotPanel(QWidget):
             problem = str(MissingDependencyError("A plot", "pyqtgraph", "all"))
         points = None
         if not problem and measured is not None:
-            choice = (measured, *(c.currentData() for c in (self.kind, self.x, self.y, self.by)))
+            chosen = (c.currentData() for c in (self.kind, self.x, self.y, self.by, self.planes))
+            choice = (measured, *chosen)
             try:
                 points = plot_points(measured, *choice[1:])
             except CellSegError as error:
