@@ -1,8 +1,7 @@
-"""The files of one image of a dataset, as bytes on the disk."""
+"""Pixels, labels and masks as files: PNG for trainers, TIFF for what must not lose anything."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,47 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cellseg.datasets.annotation import ObjectMask
-from napari_cellseg.datasets.picture import is_colour, picture
-from napari_cellseg.datasets.sample import Pixels, Sample
-from napari_cellseg.datasets.settings import Settings
-
-Write = Callable[[Path], None]
+from napari_cellseg.datasets.picture import is_colour
+from napari_cellseg.datasets.sample import Pixels
 
 _LEVEL = 1
 """Of zlib: higher ones take several times as long and save a few percent of microscope images."""
-
-
-def file_writers(sample: Sample, pixels: Pixels, settings: Settings) -> dict[str, Write]:
-    """How each file of a sample is written, by the folder it belongs to.
-
-    Parameters
-    ----------
-    sample : Sample
-        The sample.
-    pixels : (Y, X) or (Y, X, C) ndarray
-        Its pixels.
-    settings : Settings
-        The dataset's; its classes are those of the sample and more.
-    """
-    annotation = sample.annotation
-    shown = sample.training_pixels(pixels)
-    writers: dict[str, Write] = {
-        "images": lambda path: write_png(path, picture(shown, settings.scaling)),
-        "masks": lambda path: write_planes(path, [as_stored(annotation.labels)]),
-        "source": lambda path: write_source(path, pixels),
-    }
-    if annotation.covered:
-        masks, shape = list(annotation.covered.values()), annotation.shape
-        writers["covered"] = lambda path: write_planes(path, pack_masks(masks, shape))
-    ignored = sample.ignored
-    if ignored is not None and ignored.any():
-        writers["ignored"] = lambda path: write_planes(path, [ignored.astype(np.uint8)])
-    return writers
-
-
-def write_all(executor: Executor, writers: Iterable[tuple[Path, Write]]) -> list[str]:
-    """Write files side by side; the SHA-256 of each."""
-    return list(executor.map(_write_hashed, writers))
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
@@ -119,12 +82,11 @@ def pixels_hash(pixels: Pixels) -> str:
     return digest.hexdigest()
 
 
-def _packed(plane: NDArray[Any]) -> dict[str, Any]:
-    return {"compression": "zlib", "compressionargs": {"level": _LEVEL}, "maxworkers": 1}
-
-
-def _write_hashed(job: tuple[Path, Write]) -> str:
-    path, write = job
-    write(path)
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _packed(plane: NDArray[Any]) -> dict[str, Any]:
+    return {"compression": "zlib", "compressionargs": {"level": _LEVEL}, "maxworkers": 1}

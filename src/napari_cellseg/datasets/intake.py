@@ -8,11 +8,13 @@ from pathlib import PurePath
 from typing import Any
 
 from napari_cellseg.datasets.catalogue import Catalogue
-from napari_cellseg.datasets.encoding import file_writers, pixels_hash, write_all
+from napari_cellseg.datasets.encoding import pixels_hash
+from napari_cellseg.datasets.files import file_writers, write_all
+from napari_cellseg.datasets.moving import write_record
 from napari_cellseg.datasets.names import safe_name
-from napari_cellseg.datasets.record import KINDS, Entry, Record, counted, file_path, record_path
+from napari_cellseg.datasets.record import KINDS, Entry, Record, counted, file_path
 from napari_cellseg.datasets.sample import Origin, Pixels, Sample, Split
-from napari_cellseg.datasets.settings import SETTINGS, YAML, Settings
+from napari_cellseg.datasets.settings import Settings
 from napari_cellseg.datasets.splitting import choose_split, is_place, unit_keys
 from napari_cellseg.datasets.transaction import Transaction
 from napari_cellseg.datasets.twins import Signatures, signature
@@ -119,10 +121,6 @@ class Intake:
         self._expect(entry, known)
         return Added((entry.name,), known is not None, twin, tuple(notes))
 
-    def finish(self) -> None:
-        """Prepare the settings too, where classes were appended."""
-        write_settings(self._transaction, self.settings)
-
     def _known(self, coming: Entry, is_named: bool, flat: bool) -> Entry | None:
         """The image that a sample is: of the same name, of the same place, or of the same pixels."""
         if is_named and coming.name in self._catalogue:
@@ -196,11 +194,10 @@ class Intake:
             jobs = [(self._transaction.put(paths[kind]), write) for kind, write in writers.items()]
             hashes = write_all(self._executor, jobs)
             files = {paths[kind]: text for kind, text in zip(writers, hashes, strict=True)}
-            table = sample.annotation.objects
-            record = record_of(entry, table, files, self._versions)
-            self._transaction.put(record_path(entry.name)).write_text(record.to_json(), encoding="utf-8")
         except OSError as error:
             raise output_error(self._transaction.folder, error) from error
+        record = record_of(entry, sample.annotation.objects, files, self._versions)
+        write_record(self._transaction, record)
 
     def _expect(self, entry: Entry, known: Entry | None) -> None:
         self._catalogue.expect(entry)
@@ -218,15 +215,6 @@ def record_of(entry: Entry, table: Any, files: dict[str, str], made_with: dict[s
     """The record of an entry."""
     known = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
     return Record(**known, table=table, files=files, versions=made_with)
-
-
-def write_settings(transaction: Transaction, settings: Settings) -> None:
-    """Prepare the files with the settings; errors as in `Intake.take`."""
-    try:
-        transaction.put(SETTINGS).write_text(settings.to_json(), encoding="utf-8")
-        transaction.put(YAML).write_text(settings.to_yaml(), encoding="utf-8")
-    except OSError as error:
-        raise output_error(transaction.folder, error) from error
 
 
 def _storable(sample: Sample) -> Pixels:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from napari_cellseg.datasets.sample import SPLITS
+from napari_cellseg.datasets.transaction import Transaction
 from napari_cellseg.errors import DatasetError
+from napari_cellseg.outputs import output_error
 from napari_cellseg.provenance import now, versions
 
 LAYOUT = 1
@@ -110,6 +112,21 @@ def read_settings(folder: Path) -> Settings:
         raise DatasetError(f"'{path}', line {error.lineno}: it is not JSON ({error.msg}).") from error
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"'{path}' is damaged: {_reason(error)}") from error
+
+
+def write_settings(transaction: Transaction, settings: Settings) -> None:
+    """Prepare the files of the settings.
+
+    Raises
+    ------
+    OutputError
+        Where they cannot be written.
+    """
+    try:
+        transaction.put(SETTINGS).write_text(settings.to_json(), encoding="utf-8")
+        transaction.put(YAML).write_text(settings.to_yaml(), encoding="utf-8")
+    except OSError as error:
+        raise output_error(transaction.folder, error) from error
 
 
 def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:

@@ -2,20 +2,20 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
 
 import pandas as pd
 
+from napari_cellseg.datasets.arrangement import Arrangement
 from napari_cellseg.datasets.catalogue import Catalogue
 from napari_cellseg.datasets.changing import changing, recovered
-from napari_cellseg.datasets.contents import Contents
 from napari_cellseg.datasets.formats.format import Notes
-from napari_cellseg.datasets.importing import Imported, Source
-from napari_cellseg.datasets.intake import Added, Intake, write_settings
+from napari_cellseg.datasets.importing import Imported, opening
+from napari_cellseg.datasets.intake import Added, Intake
 from napari_cellseg.datasets.sample import SPLITS, Origin, Region, Sample, Split
-from napari_cellseg.datasets.settings import SETTINGS, Settings, read_settings
+from napari_cellseg.datasets.settings import SETTINGS, Settings, read_settings, write_settings
 from napari_cellseg.datasets.stacks import Told, name_of_source, open_stack, plane_samples
-from napari_cellseg.datasets.transaction import Transaction
 from napari_cellseg.errors import DatasetError
 from napari_cellseg.events import Job, Progress, drain
 from napari_cellseg.outputs import make_folder
@@ -31,7 +31,7 @@ def is_dataset(folder: str | Path) -> bool:
     return (Path(folder) / SETTINGS).is_file()
 
 
-class Dataset(Contents):
+class Dataset(Arrangement):
     """Corrected images with their labels, in one folder.
 
     The folder is a valid Ultralytics dataset (`dataset.yaml`, `images/`, `labels/`) and holds the lossless
@@ -103,11 +103,6 @@ class Dataset(Contents):
         folder = Path(folder)
         recovered(folder)
         return cls(folder, read_settings(folder), Catalogue(folder))
-
-    def refresh(self) -> None:
-        """Take in what other processes have changed; errors as in `open`."""
-        self._settings = read_settings(self._folder)
-        self._catalogue.refresh()
 
     def add(
         self,
@@ -218,7 +213,7 @@ class Dataset(Contents):
         Parameters
         ----------
         path : path
-            File or folder.
+            File, folder or ZIP archive.
         format : str, optional
             Name of its format; recognised unless given.
         images : path, optional
@@ -231,9 +226,10 @@ class Dataset(Contents):
         DatasetError, OutputError
             As in `adding`; and where what is imported is damaged or unsafe, with file and line or key.
         """
-        source = Source.named(path, format, images, group_pattern)
         notes: Notes = []
-        added = yield from self._taking(source.samples(notes), 0, IMPORTING, is_named=True)
+        with TemporaryDirectory(prefix="napari-cellseg-") as unpacked:
+            source = yield from opening(path, Path(unpacked), format, images, group_pattern)
+            added = yield from self._taking(source.samples(notes), 0, IMPORTING, is_named=True)
         return Imported(source.format.name, added, notes)
 
     def import_from(
@@ -251,25 +247,13 @@ class Dataset(Contents):
         self, samples: Iterable[Sample], total: int, stage: str, *, is_named: bool
     ) -> Job[list[Added]]:
         added: list[Added] = []
-        with changing(self._folder) as transaction:
-            self.refresh()
-            try:
-                with Intake(self._settings, self._catalogue, transaction) as intake:
-                    for sample in samples:
-                        yield Progress(stage, len(added), total, sample.name)
-                        added.append(intake.take(sample, is_named=is_named))
-                    intake.finish()
-                self._commit(transaction, intake.settings)
-            except BaseException:
-                self._catalogue.refresh()
-                raise
+        with self._changing() as change:
+            with Intake(change.settings, self._catalogue, change.transaction) as intake:
+                for sample in samples:
+                    yield Progress(stage, len(added), total, sample.name)
+                    added.append(intake.take(sample, is_named=is_named))
+            change.settings = intake.settings
         return added
-
-    def _commit(self, transaction: Transaction, settings: Settings) -> None:
-        transaction.commit()
-        self._settings = settings
-        self._catalogue.settle()
-        self._catalogue.save()
 
     def _next_name(self) -> str:
         number = len(self) + 1

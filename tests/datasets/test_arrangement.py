@@ -1,0 +1,156 @@
+"""Images go to other splits, get other classes, are removed; groups and near-duplicates stay together."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+
+from napari_cellseg.datasets.annotation import object_table
+from napari_cellseg.datasets.record import KINDS, Entry, file_path
+from napari_cellseg.datasets.sample import SPLITS, Origin
+from napari_cellseg.datasets.splitting import choose_split, split_anew
+from napari_cellseg.datasets.store import Dataset
+from napari_cellseg.errors import DatasetError
+
+SHAPE = (40, 44)
+
+
+def image(seed):
+    smooth = gaussian_filter(np.random.default_rng(seed).random(SHAPE), 3)
+    labels = np.zeros(SHAPE, np.int32)
+    labels[3:9, 4:12], labels[20:30, 8:12] = 1, 5
+    return (smooth * 60000).astype(np.uint16), labels
+
+
+def classes_on_disk(dataset, name):
+    """Class numbers of the polygons of an image."""
+    (path,) = dataset.folder.glob(f"labels/*/{name}.txt")
+    return [int(line.split()[0]) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    made = Dataset.create(tmp_path / "data", ["cell", "debris"], seed=3)
+    for i in range(10):
+        table = object_table([1, 5], classes=["cell", "debris"])
+        made.add(*image(i), name=f"fov {i}", group=f"well {i // 2}", objects=table)
+    return made
+
+
+def check_files(dataset):
+    """Every image has its files in its split only, and opens."""
+    for entry in dataset.entries():
+        for split in SPLITS:
+            for kind in ("images", "labels", "masks", "source"):
+                assert (dataset.folder / file_path(kind, split, entry.name)).exists() == (
+                    split == entry.split
+                )
+        assert dataset.sample(entry.name).pixels().shape == SHAPE
+        assert all((dataset.folder / path).is_file() for path in dataset.record(entry.name).files)
+    found = {p.stem for p in dataset.folder.glob("images/*/*.png")}
+    assert found == set(dataset.names)
+
+
+def test_groups_stay_together_in_every_split(dataset):
+    table = dataset.records()
+    assert (table.groupby("group")["split"].nunique() == 1).all()
+    assert table["split"].value_counts().to_dict() == {"train": 8, "val": 2}
+    dataset.add(*image(99), name="alone")
+    assert dataset.record("alone").split == "test"
+
+
+def test_a_new_split_moves_whole_groups_and_their_files(dataset):
+    before = dataset.records().set_index("name")["split"]
+    left = dataset.resplit((0.4, 0.4, 0.2), seed=11)
+    table = dataset.records().set_index("name")
+    assert (table.groupby("group")["split"].nunique() == 1).all()
+    assert table["split"].value_counts().to_dict() == {"train": 4, "val": 4, "test": 2}
+    assert left == {n: s for n, s in before.items() if table["split"][n] != s}
+    check_files(dataset)
+    again = Dataset.open(dataset.folder)
+    assert again.settings.fractions == (0.4, 0.4, 0.2)
+    assert again.records().equals(dataset.records())
+    assert again.resplit() == {}
+
+
+def test_images_are_moved_and_removed_with_all_their_files(dataset):
+    dataset.move(["fov 1", "fov 2"], "test")
+    assert dataset.counts().loc["test", "images"] >= 2
+    assert dataset.record("fov 1").split == "test"
+    check_files(dataset)
+    dataset.remove("fov 1")
+    assert "fov 1" not in dataset
+    assert not [p for kind in KINDS for p in dataset.folder.glob(f"{kind}/*/fov 1.*")]
+    check_files(dataset)
+    with pytest.raises(DatasetError, match="no image 'fov 1'"):
+        dataset.remove(["fov 2", "fov 1"])
+    assert "fov 2" in dataset
+
+
+def test_a_removed_twin_is_forgotten(tmp_path):
+    dataset = Dataset.create(tmp_path / "data")
+    pixels, labels = image(1)
+    dataset.add(pixels, labels, name="a")
+    dataset.add(pixels // 2 + 9, labels, name="b")
+    assert dataset.record("b").twin_of == "a"
+    dataset.remove("a")
+    assert dataset.record("b").twin_of == ""
+
+
+def test_a_renamed_class_keeps_its_number(dataset):
+    dataset.rename_class("debris", "dead cell")
+    assert dataset.classes == ("cell", "dead cell")
+    assert classes_on_disk(dataset, "fov 1") == [0, 1]
+    assert dataset.sample("fov 1").annotation.objects["class"].tolist() == ["cell", "dead cell"]
+    assert dataset.counts()["dead cell"].sum() == 10
+    assert "dead cell" in (dataset.folder / "dataset.yaml").read_text()
+
+
+def test_a_class_that_exists_takes_objects_over(dataset):
+    dataset.rename_class("cell", "debris")
+    assert dataset.classes == ("debris",)
+    assert classes_on_disk(dataset, "fov 1") == [0, 0]
+    check_files(dataset)
+
+
+def test_another_order_of_the_classes_renumbers_the_polygons(dataset):
+    dataset.set_classes(["new", "debris", "cell"])
+    assert classes_on_disk(dataset, "fov 3") == [2, 1]
+    with pytest.raises(DatasetError, match="'debris' has objects"):
+        dataset.set_classes(["new", "cell"])
+    assert Dataset.open(dataset.folder).classes == ("new", "debris", "cell")
+
+
+def entries(sizes):
+    return [
+        Entry(name=f"{g}-{i}", split="train", shape=(1, 1), dtype="uint8", origin=Origin(group=f"g{g}"))
+        for g, size in enumerate(sizes)
+        for i in range(size)
+    ]
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=40), st.integers(0, 99))
+def test_shares_are_met_as_well_as_the_groups_allow(sizes, seed):
+    fractions = (0.7, 0.2, 0.1)
+    known = entries(sizes)
+    chosen = split_anew(known, fractions, seed)
+    assert chosen == split_anew(known, fractions, seed)
+    assert set(chosen) == {entry.name for entry in known}
+    for entry in known:
+        assert chosen[entry.name] == chosen[f"{entry.name.split('-')[0]}-0"]
+    for split, share in zip(SPLITS, fractions, strict=True):
+        count = sum(found == split for found in chosen.values())
+        assert count <= share * len(known) + max(sizes)
+
+
+@given(st.integers(0, 2**31), st.lists(st.text(min_size=1), min_size=60, max_size=60, unique=True))
+def test_single_images_end_up_at_their_shares(seed, names):
+    counts = dict.fromkeys(SPLITS, 0)
+    for name in names:
+        counts[choose_split(counts, 1, (0.8, 0.1, 0.1), seed, name)] += 1
+    assert counts == {"train": 48, "val": 6, "test": 6}
+
+
+def test_a_split_without_a_share_gets_nothing():
+    assert set(split_anew(entries([1] * 30), (0.9, 0.1, 0), 1).values()) == {"train", "val"}
