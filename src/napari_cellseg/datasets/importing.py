@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from napari_cellseg.datasets.archives import find_root, from_archive, is_archive, unpacking
 from napari_cellseg.datasets.formats.format import Format, Notes
 from napari_cellseg.datasets.formats.registry import find_format, recognise_format
 from napari_cellseg.datasets.intake import Added
 from napari_cellseg.datasets.sample import Sample
 from napari_cellseg.errors import DatasetError, ImageError
+from napari_cellseg.events import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Source:
     format: Format
     images: Path | None = None
     group_pattern: re.Pattern[str] | None = None
+    archive: Path | None = None
+    """The archive that `path` was unpacked from."""
 
     @classmethod
     def named(
@@ -105,8 +109,42 @@ class Source:
             )
 
     def _grouped(self, sample: Sample) -> Sample:
+        if self.archive is not None:
+            sample = from_archive(sample, self.path, self.archive)
         match = self.group_pattern.search(sample.name) if self.group_pattern else None
         if match is None:
             return sample
         group = match.group(1) if match.re.groups else match.group()
         return replace(sample, origin=replace(sample.origin, group=group or ""))
+
+
+def opening(
+    path: str | Path,
+    folder: Path,
+    format: str | None,
+    images: str | Path | None,
+    group_pattern: str | None,
+) -> Job[Source]:
+    """A source as a user names it; an archive is unpacked first.
+
+    Parameters
+    ----------
+    path : path
+        File, folder or ZIP archive.
+    folder : Path
+        An empty folder for what is unpacked; it must stay until all samples are read.
+    format, images, group_pattern
+        As in `Source.named`.
+
+    Raises
+    ------
+    DatasetError
+        As in `Source.named` and `unpacking`.
+    """
+    archive = Path(path)
+    if not is_archive(archive):
+        return Source.named(path, format, images, group_pattern)
+    yield from unpacking(archive, folder)
+    root = find_root(folder, None if format is None else find_format(format))
+    source = Source.named(root, format, images, group_pattern)
+    return replace(source, archive=archive / root.relative_to(folder))
