@@ -405,6 +405,17 @@ def test_channels_that_fit_the_labels() -> None:
     )
 
 
+def test_an_image_that_knows_its_unit_tells_that_of_the_labels() -> None:
+    labels = Labels(squares(), scale=(2, 2))
+    known = Image(squares(), scale=(0.5, 0.5), units=("µm", "µm"))
+    alone, with_image = read_labels(labels).pixel_size, read_labels(labels, (known,)).pixel_size
+    assert (alone.size.x, alone.unit_known) == (2, False)
+    assert (with_image.size.x, with_image.unit_known) == (0.5, True)
+    request = request_for(labels, unit="nm")
+    assert "Lengths in nm (2 nm a pixel)" in request_sentence(request)
+    assert measured_layer(labels, unit="nm").units["area"] == "nm²"
+
+
 def test_what_cannot_be_measured_is_said_in_words() -> None:
     with pytest.raises(AxesError, match="axis labels"):
         read_labels(Labels(np.zeros((3, 20, 30), int), axis_labels=("c", "y", "x")))

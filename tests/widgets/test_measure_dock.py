@@ -150,6 +150,30 @@ def test_pixel_size_by_hand(qtbot, dock: MeasureDock, viewer: ViewerModel) -> No
     assert "mean area 320 µm²" in dock.panel.result.line.text()
 
 
+def test_a_scale_without_a_unit_is_said_and_chosen(qtbot, dock: MeasureDock, viewer: ViewerModel) -> None:
+    add_field(viewer, scale=(2, 2))
+    form = dock.panel.form
+    qtbot.waitUntil(lambda: "no unit of length, taken as µm" in form.source.text())
+    form.unit.choose("nm")
+    assert "in nm as you chose" in form.source.text()
+    qtbot.waitUntil(lambda: "2 nm a pixel" in dock.panel.sentence.text())
+    run(qtbot, dock)
+    assert "mean area 320 nm²" in dock.panel.result.line.text()
+    viewer.add_labels(field(4), name="others", scale=(2, 2))
+    qtbot.waitUntil(lambda: "taken as nm" in form.source.text())
+
+
+def test_a_known_size_is_turned_into_another_unit(qtbot, dock: MeasureDock, viewer: ViewerModel) -> None:
+    add_field(viewer, scale=(0.5, 0.5), units=("µm", "µm"))
+    form = dock.panel.form
+    form.unit.choose("nm")
+    assert form.pixel.value() == 500
+    run(qtbot, dock)
+    assert "mean area 2.00e+07 nm²" in dock.panel.result.line.text()
+    form.unit.choose("mm")
+    assert form.pixel.value() == pytest.approx(0.0005)
+
+
 def test_channels_are_offered_where_they_fit(qtbot, dock: MeasureDock, viewer: ViewerModel) -> None:
     add_field(viewer)
     viewer.add_image(np.zeros((50, 60)), name="other size")

@@ -84,9 +84,10 @@ def read_labels(layer: Labels, images: Iterable[Image] = ()) -> MeasuredLabels:
     axes = _checked(known, data) if known else _axes_of_image(data, fitting)
     letters = dict(zip(dimensions, axes, strict=True))
     size = find_pixel_size(layer, "".join(letters.get(d, " ") for d in range(layer.ndim)))
-    if size.size is None:
+    if size.size is None or not size.unit_known:
         sizes = [image.pixel_size for image in fitting if _fits(image, data, axes)]
-        size = next((s for s in sizes if s.size is not None), size)
+        better = [s for s in sizes if s.size is not None and (s.unit_known or size.size is None)]
+        size = next(iter(sorted(better, key=lambda s: not s.unit_known)), size)
     return MeasuredLabels(data, axes, dimensions, size)
 
 

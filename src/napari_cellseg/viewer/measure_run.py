@@ -39,15 +39,18 @@ class MeasureChoices:
     channels : tuple of ImageChannel
         What intensities are measured in; may be empty.
     pixel_size : PixelSize or None
-        In µm; None measures in pixels.
+        In `unit`; None measures in pixels.
     volume : bool
         Whether objects go through the planes of a z stack.
+    unit : str
+        Unit of lengths where there is a pixel size.
     """
 
     features: tuple[str, ...] | None = None
     channels: tuple[ImageChannel, ...] = ()
     pixel_size: PixelSize | None = None
     volume: bool = False
+    unit: str = MICROMETRE
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class MeasureRequest:
     @property
     def unit(self) -> str:
         """Unit of lengths."""
-        return MICROMETRE if self.choices.pixel_size is not None else PIXELS
+        return self.choices.unit if self.choices.pixel_size is not None else PIXELS
 
     @property
     def scale(self) -> tuple[float, ...]:
@@ -168,7 +171,9 @@ def request_sentence(request: MeasureRequest) -> str:
         size += ", objects in 3-D"
     names = [channel.name for channel in choices.channels]
     on = f" on {', '.join(names)}" if names else ""
-    lengths = f"in µm ({describe(choices.pixel_size)} a pixel)" if choices.pixel_size else "in pixels"
+    lengths = "in pixels"
+    if choices.pixel_size is not None:
+        lengths = f"in {choices.unit} ({describe(choices.pixel_size, choices.unit)} a pixel)"
     return f"Measures '{request.layer.name}'{on}: {size}. Lengths {lengths}."
 
 

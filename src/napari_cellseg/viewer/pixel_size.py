@@ -24,11 +24,14 @@ class KnownPixelSize:
         One short line for the user.
     in_layer : bool
         Whether the layer's own scale and units already say so.
+    unit_known : bool
+        Whether something says that it is a length; else it is the bare number of the scale, taken as µm.
     """
 
     size: PixelSize | None
     source: str
     in_layer: bool = False
+    unit_known: bool = True
 
 
 def find_pixel_size(layer: Layer, axes: str) -> KnownPixelSize:
@@ -48,7 +51,7 @@ def find_pixel_size(layer: Layer, axes: str) -> KnownPixelSize:
     if metadata is not None and metadata.pixel_size is not None:
         return KnownPixelSize(metadata.pixel_size, "from the file")
     if size is not None:
-        return KnownPixelSize(size, "from the layer's scale, taken as µm")
+        return KnownPixelSize(size, "from the layer's scale, taken as µm", unit_known=False)
     return KnownPixelSize(None, problem or "Pixel size unknown")
 
 
@@ -125,8 +128,8 @@ def same_size(one: PixelSize | None, other: PixelSize | None) -> bool:
     return abs(one.y - other.y) <= 1e-6 * one.y and abs(one.x - other.x) <= 1e-6 * one.x
 
 
-def describe(size: PixelSize) -> str:
+def describe(size: PixelSize, unit: str = MICROMETRE) -> str:
     """A pixel size in words, for example ``0.65 µm``."""
     even = abs(size.y - size.x) <= 1e-6 * size.y
-    text = f"{size.x:.4g} µm" if even else f"{size.y:.4g} × {size.x:.4g} µm"
-    return text if size.z is None else f"{text}, planes {size.z:.4g} µm apart"
+    text = f"{size.x:.4g} {unit}" if even else f"{size.y:.4g} × {size.x:.4g} {unit}"
+    return text if size.z is None else f"{text}, planes {size.z:.4g} {unit} apart"

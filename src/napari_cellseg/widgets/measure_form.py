@@ -1,5 +1,7 @@
 """What is measured: labels, channels, groups of features, pixel size."""
 
+from dataclasses import dataclass
+
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import Signal
@@ -12,7 +14,7 @@ from napari_cellseg.viewer.measure_groups import chosen_features, group_choices
 from napari_cellseg.viewer.measure_inputs import ImageChannel, MeasuredLabels, image_channels, read_labels
 from napari_cellseg.viewer.measure_run import PIXELS, MeasureChoices, MeasureRequest, make_request
 from napari_cellseg.viewer.outcome_layer import is_overlay
-from napari_cellseg.viewer.pixel_size import MICROMETRE
+from napari_cellseg.viewer.pixel_size import MICROMETRE, KnownPixelSize
 from napari_cellseg.widgets.connections import Connections
 from napari_cellseg.widgets.fields import (
     Disclosure,
@@ -31,6 +33,18 @@ READ_INTERVAL = 0.1
 """Seconds between two looks at the layers while they change."""
 MOST_TICKED = 4
 """Channels that are ticked by default."""
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """How many there are in a µm, and how many decimals a pixel's size needs."""
+
+    per_micrometre: float
+    decimals: int
+
+
+UNITS = {MICROMETRE: _Unit(1.0, 4), "nm": _Unit(1000.0, 2), "mm": _Unit(0.001, 7)}
+"""Units of length that the user chooses from."""
 LAYER_EVENTS = ("scale", "units", "axis_labels", "data")
 
 
@@ -51,12 +65,13 @@ class MeasureForm(QWidget):
         self._viewer, self._connections = viewer, connections
         self._read_labels: MeasuredLabels | None = None
         self._entered: float | None = None
+        self._unit_chosen = False
         self._watched: list[Layer] = []
         self.problem = ""
         self._again = Coalesced(self._read, READ_INTERVAL, later_of(self))
         self.labels = LabelsChoice(viewer, Labels, connections, "no labels layer")
         self.channels = TickList()
-        self.objects = NarrowCombo()
+        self.objects, self.unit = NarrowCombo(), NarrowCombo()
         self.objects.fill([("2-D: each plane for itself", False), ("3-D: volumes (z stack)", True)])
         self.whole = QCheckBox("every feature of the ticked groups")
         self.groups: dict[str, QCheckBox] = {}
@@ -85,26 +100,40 @@ class MeasureForm(QWidget):
         volume = bool(self.objects.currentData()) and self._has_z()
         ticked = [name for name, box in self.groups.items() if box.isChecked() and box.isEnabled()]
         features = chosen_features(ticked, 3 if volume else 2, whole=self.whole.isChecked())
-        return MeasureChoices(features, tuple(self.channels.ticked()), self._pixel_size(), volume)
+        channels = tuple(self.channels.ticked())
+        return MeasureChoices(features, channels, self._pixel_size(), volume, self.unit.currentData())
 
     def _has_z(self) -> bool:
         return self._read_labels is not None and self._read_labels.axes.endswith("ZYX")
 
     def _pixel_size(self) -> PixelSize | None:
-        known = self._read_labels.pixel_size.size if self._read_labels else None
+        """Size of a pixel in the chosen unit."""
+        known = self._read_labels.pixel_size if self._read_labels else None
+        size = known.size if known else None
+        if known is not None and size is not None and known.unit_known:
+            factor = UNITS[self.unit.currentData()].per_micrometre
+            z = None if size.z is None else size.z * factor
+            size = PixelSize(y=size.y * factor, x=size.x * factor, z=z)
         if self._entered is None:
-            return known
+            return size
         entered = self._entered
-        return PixelSize(y=entered, x=entered, z=known.z if known else None) if entered > 0 else None
+        return PixelSize(y=entered, x=entered, z=size.z if size else None) if entered > 0 else None
 
     # -- building -----------------------------------------------------------------------------------------
 
     def _build(self) -> None:
         self.pixel = QDoubleSpinBox()
-        self.pixel.setRange(0, 10_000)
-        self.pixel.setDecimals(4)
+        self.pixel.setRange(0, 1_000_000)
         self.pixel.setSingleStep(0.05)
-        self.pixel.setSuffix(" µm")
+        self.unit.fill([(name, name) for name in UNITS])
+        self.unit.setMinimumContentsLength(3)
+        self.unit.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
+        self.pixel.setMinimumWidth(90)
+        explain(
+            self.unit, "Unit of length",
+            "Unit of the pixel size and of all lengths. Default: µm. Where the layer's scale has no unit, "
+            "say which it is.",
+        )  # fmt: skip
         self.pixel.setSpecialValueText("unknown: in pixels")
         self.pixel.setKeyboardTracking(False)
         self.pixel.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -130,8 +159,8 @@ class MeasureForm(QWidget):
         add_row(form, "Features", boxes, "What to measure. Default: what is ticked at first, the usual set.")
         add_row(
             form, "Pi&xel size", self.pixel,
-            "Width of a pixel in µm; 0 measures in pixels. Default: from the layer's scale, else from the "
-            "image.",
+            "Width of a pixel; 0 measures in pixels. Default: from the layer's scale, else from the image.",
+            self.unit,
         )  # fmt: skip
         form.addRow("", self.source)
         explain(self.whole, "Every feature", "Also what is rarely needed, such as moments. Default: off.")
@@ -146,6 +175,7 @@ class MeasureForm(QWidget):
         self.channels.changed.connect(self._on_channels)
         self.objects.currentIndexChanged.connect(self._on_objects)
         self.pixel.valueChanged.connect(self._on_pixel)
+        self.unit.currentIndexChanged.connect(self._on_unit)
         self.whole.toggled.connect(self.changed)
         layers = self._viewer.layers.events
         for event in (layers.inserted, layers.removed, layers.reordered):
@@ -154,7 +184,7 @@ class MeasureForm(QWidget):
 
     def _fill_groups(self) -> None:
         volume = bool(self.objects.currentData()) and self._has_z()
-        unit = MICROMETRE if self._pixel_size() else PIXELS
+        unit = self.unit.currentData() if self._pixel_size() else PIXELS
         before, ticked = self.groups, {name for name, box in self.groups.items() if box.isChecked()}
         while self._grid.count():
             self._grid.takeAt(0).widget().deleteLater()
@@ -177,8 +207,14 @@ class MeasureForm(QWidget):
     def _on_layers(self, event: object = None) -> None:
         self._again.defer()
 
+    def _on_unit(self, index: int) -> None:
+        self._unit_chosen = True
+        self._show_pixel_size()
+        self._fill_groups()
+        self.changed.emit()
+
     def _on_layer(self) -> None:
-        self._entered = None
+        self._entered, self._unit_chosen = None, False
         self._read()
         self.layer_changed.emit()
 
@@ -232,16 +268,24 @@ class MeasureForm(QWidget):
     def _show_pixel_size(self) -> None:
         size = self._pixel_size()
         blocked = self.pixel.blockSignals(True)
+        self.pixel.setDecimals(UNITS[self.unit.currentData()].decimals)
         self.pixel.setValue(size.x if size else 0)
         self.pixel.blockSignals(blocked)
         self._show_source()
 
     def _show_source(self) -> None:
         known = self._read_labels.pixel_size if self._read_labels else None
-        if known is None:
-            text = ""
-        elif self._entered is not None:
-            text = "As you entered it." if self._entered > 0 else "Measured in pixels."
-        else:
-            text = f"{known.source}." if known.size is None else f"Pixel size {known.source}."
-        self.source.say(text)
+        self.unit.setEnabled(self._pixel_size() is not None)
+        self.source.say("" if known is None else self._source_words(known))
+
+    def _source_words(self, known: KnownPixelSize) -> str:
+        if self._entered is not None:
+            return "As you entered it." if self._entered > 0 else "Measured in pixels."
+        if known.size is None:
+            return f"{known.source}."
+        if known.unit_known:
+            return f"Pixel size {known.source}."
+        unit = self.unit.currentData()
+        if self._unit_chosen:
+            return f"From the layer's scale, in {unit} as you chose."
+        return f"⚠ The layer's scale has no unit of length, taken as {unit}. Choose it, or 0 for pixels."

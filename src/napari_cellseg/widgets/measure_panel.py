@@ -86,7 +86,7 @@ class MeasurePanel(QWidget):
             layout.addWidget(widget)
         layout.addStretch(1)
         order = [
-            self.form.labels, self.form.channels, self.form.objects, self.form.pixel,
+            self.form.labels, self.form.channels, self.form.objects, self.form.pixel, self.form.unit,
             self.form.advanced.button, self.form.whole, self.button, self.job.cancel_button,
             self.error.details, self.error.text, self.result.feature, self.result.table_button,
             self.result.save_button,
