@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -65,7 +65,7 @@ def load_coco(path: Path) -> CocoFile:
         Where the file is larger than `LARGEST_FILE`, holds more than `MOST_VALUES` values, is no JSON
         (with line and column), or a key has a value that it cannot have.
     """
-    document = _parse(path)
+    document = parse_json(path, _compact)
     if isinstance(document, list):
         raise DatasetError(
             f"'{path}' is a list of results without images and categories. Read the file of annotations that "
@@ -142,7 +142,14 @@ def is_unicode(text: str) -> bool:
     return not any("\ud800" <= c <= "\udfff" for c in text) and "\0" not in text
 
 
-def _parse(path: Path) -> Any:
+def parse_json(path: Path, hook: Callable[[Entry], Any]) -> Any:
+    """Content of a JSON file; `hook` may replace each object of it as soon as it is read.
+
+    Raises
+    ------
+    DatasetError
+        Where it cannot be read, is too large, or no JSON.
+    """
     try:
         size = path.stat().st_size
         if size > LARGEST_FILE:
@@ -156,7 +163,7 @@ def _parse(path: Path) -> Any:
     if data.count(b",") > MOST_VALUES:
         raise DatasetError(f"'{path}' holds more than {MOST_VALUES:,} values. Divide it.")
     try:
-        return json.loads(data, object_hook=_compact)
+        return json.loads(data, object_hook=hook)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise DatasetError(f"'{path}', {place}: no JSON, or incomplete ({error.msg}).") from error

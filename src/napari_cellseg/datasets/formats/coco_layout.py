@@ -6,20 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_cellseg.datasets.formats.image_files import ImageFolder
+from napari_cellseg.datasets.formats.split_names import SPLIT_FOLDERS, names_tell_apart, split_of
 from napari_cellseg.datasets.sample import Split
 from napari_cellseg.errors import DatasetError
 
 _HEAD = 1 << 16
 _KEYS = re.compile(rb'"(images|annotations|categories)"\s*:\s*[\[{]')
-_SPLIT = re.compile(r"(?:^|[^a-z])(train|valid|validation|val|test)(?:[0-9]*)(?:$|[^a-z0-9])")
-_NAMES: dict[str, Split] = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
-_SPLIT_FOLDERS = ("train", "valid", "val", "validation", "test")
 _MOST_FOLDERS = 1000
 
 
@@ -49,13 +41,15 @@ def annotation_files(path: Path) -> list[CocoPath]:
     if not path.exists():
         raise DatasetError(f"There is no file or folder '{path}'.")
     if not path.is_dir():
-        beside = [*path.parent.glob("*.json"), *(path.parent.parent / n / path.name for n in _SPLIT_FOLDERS)]
-        return [CocoPath(path, _split_of(path) if _tells_apart([f for f in beside if f.is_file()]) else None)]
+        beside = [*path.parent.glob("*.json"), *(path.parent.parent / n / path.name for n in SPLIT_FOLDERS)]
+        return [
+            CocoPath(path, split_of(path) if names_tell_apart([f for f in beside if f.is_file()]) else None)
+        ]
     found = list(_candidates(path))
     found = [f for f in found if f.name.startswith("instances_")] or found
     if not found:
         raise DatasetError(f"'{path}' holds no COCO file: no JSON with images and annotations.")
-    return [CocoPath(f, _split_of(f) if _tells_apart(found) else None) for f in found]
+    return [CocoPath(f, split_of(f) if names_tell_apart(found) else None) for f in found]
 
 
 def image_folder(file: CocoPath, path: Path, images: Path | None) -> ImageFolder:
@@ -75,7 +69,7 @@ def image_folder(file: CocoPath, path: Path, images: Path | None) -> ImageFolder
     DatasetError
         Where `images` is no folder.
     """
-    split = _split_of(file.path)
+    split = split_of(file.path)
     words = dict.fromkeys([file.path.stem.split("_")[-1], *([split] if split else [])])
     if images is not None:
         if not images.is_dir():
@@ -95,7 +89,7 @@ def image_folder(file: CocoPath, path: Path, images: Path | None) -> ImageFolder
 
 def _candidates(folder: Path) -> Iterator[Path]:
     places = [folder, folder / "annotations", *_folders_in(folder / "annotations")]
-    places += [folder / name for name in _SPLIT_FOLDERS]
+    places += [folder / name for name in SPLIT_FOLDERS]
     for place in places:
         if place.is_dir():
             for file in sorted(place.glob("*.json")):
@@ -122,13 +116,3 @@ def _looks_like_coco(path: Path) -> bool:
         return False
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     return start == b"{" and _KEYS.search(head) is not None and b'"FeatureCollection"' not in head
-
-
-def _split_of(path: Path) -> Split | None:
-    found = _SPLIT.search(path.stem.lower())
-    return _NAMES.get(found[1] if found else path.parent.name.lower())
-
-
-def _tells_apart(files: list[Path]) -> bool:
-    """Whether files are named by split: more than one split is named."""
-    return len({_split_of(f) for f in files} - {None}) > 1

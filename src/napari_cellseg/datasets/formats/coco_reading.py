@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from napari_cellseg.datasets.annotation import LARGEST_LABEL, OBJECT_COLUMNS, Annotation, ObjectMask
+from napari_cellseg.datasets.annotation import OBJECT_COLUMNS, Annotation, ObjectMask
 from napari_cellseg.datasets.formats.coco_json import (
     CocoFile,
     CocoImage,
@@ -24,14 +23,15 @@ from napari_cellseg.datasets.formats.coco_layout import annotation_files, image_
 from napari_cellseg.datasets.formats.coco_segmentations import read_segmentation
 from napari_cellseg.datasets.formats.format import Notes
 from napari_cellseg.datasets.formats.image_files import ImageFolder, Stems, name_of, read_pixels
+from napari_cellseg.datasets.formats.image_sizes import image_shape
+from napari_cellseg.datasets.formats.object_rows import STATUSES, annotation_of
 from napari_cellseg.datasets.formats.polygons import MaskBudget
 from napari_cellseg.datasets.formats.tally import Tally, count_identical
 from napari_cellseg.datasets.sample import SPLITS, Origin, Sample
 from napari_cellseg.errors import DatasetError
-from napari_cellseg.review.status import Status
 
 _MOST_COLUMNS = 100
-_STATUSES = [s.value for s in Status]
+_STATUSES = list(STATUSES)
 _BOX_ONLY = "{} annotations have no outline, at most a box, and were left out"
 _NO_PIXEL = "{} outlines hold no pixel's centre and were left out"
 _IDENTICAL = "{} objects have exactly the pixels of another one in their image"
@@ -94,13 +94,12 @@ def _sample(
     read = None if found is None else partial(read_pixels, found)
     shape = image.shape
     if shape is None:
-        if read is None:
+        if found is None:
             raise DatasetError(
                 f"{image.where}: the image '{image.file_name}' has neither a width and a height here, nor a "
                 f"file. Choose the folder with the images."
             )
-        height, width = read().shape[:2]
-        shape = height, width
+        shape = image_shape(found)
     tally.add(_NO_IMAGE, f"'{image.file_name}'", read is None)
     annotation, ignored = _annotation(image, shape, coco.categories, tally, crowd_is_object)
     return Sample(image.file_name, annotation, read, _origin(image), _split(image.entry), ignored)
@@ -127,7 +126,7 @@ def _annotation(
             masks.append(budget.spend(mask))
             rows.append(_row(entry, categories, where, tally))
     tally.add(_IDENTICAL, image.where, count_identical(masks))
-    return Annotation.from_masks(shape, *_labelled(masks, rows)), ignored
+    return annotation_of(shape, masks, rows), ignored
 
 
 def _is_ignored(entry: Entry, crowd_is_object: bool) -> bool:
@@ -156,25 +155,13 @@ def _row(entry: Entry, categories: dict[str, str], where: str, tally: Tally) -> 
     for key, value in list(attributes.items())[:_MOST_COLUMNS]:
         if (key == "origin" and isinstance(value, str)) or key not in OBJECT_COLUMNS:
             row |= {key: value} if is_unicode(key) and _is_plain(value) else {}
-    index = attributes.get("index")
-    return row | ({"index": index} if type(index) is int else {})
+    return row | {"index": attributes.get("index")}
 
 
 def _is_plain(value: Any) -> bool:
     """Whether a table can hold it."""
     whole = isinstance(value, int) and abs(value) < 2**53
     return whole or isinstance(value, float) or (isinstance(value, str) and is_unicode(value))
-
-
-def _labelled(masks: list[ObjectMask], rows: list[Entry]) -> tuple[list[ObjectMask], pd.DataFrame | None]:
-    """Masks and table with the labels that the file says, where all are distinct, else with 1, 2, 3 …"""
-    said: list[Any] = [row.pop("index", 0) for row in rows]
-    valid = len(set(said)) == len(said) and all(0 < i <= LARGEST_LABEL for i in said)
-    index = said if valid else list(range(1, len(masks) + 1))
-    if not rows:
-        return masks, None
-    labelled = [ObjectMask(i, m.top, m.left, m.pixels) for i, m in zip(index, masks, strict=True)]
-    return labelled, pd.DataFrame([{"index": i} | row for i, row in zip(index, rows, strict=True)])
 
 
 def _origin(image: CocoImage) -> Origin:

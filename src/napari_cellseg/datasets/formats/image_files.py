@@ -149,7 +149,7 @@ class ImageFolder:
             for root in () if foreign else self._roots:
                 for suffix in suffixes:
                     path = path_within(root, name + suffix, where)
-                    if path.exists():
+                    if path.is_file():
                         return path
             return self._by_last_part(name, suffixes) if self._anywhere else None
         except DatasetError:
