@@ -8,7 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from napari_cellseg.datasets.catalogue import Catalogue
+from napari_cellseg.datasets.checking import checking_dataset
 from napari_cellseg.datasets.exporting import Exported, exporting_samples, measuring_loss
+from napari_cellseg.datasets.finding import Finding
 from napari_cellseg.datasets.formats.format import Format
 from napari_cellseg.datasets.formats.registry import find_format
 from napari_cellseg.datasets.loss import LossReport
@@ -169,6 +171,15 @@ class Contents:
     ) -> Exported:
         """`exporting`, run to its end."""
         return drain(self.exporting(format, folder, split=split, names=names, loss=loss))
+
+    def checking(self) -> Job[list[Finding]]:
+        """Look for what is wrong: damaged and changed files, objects that are there twice, specks, duplicates
+        across splits, rare classes; each with what to do. See `Finding`."""
+        return (yield from checking_dataset(self))
+
+    def check(self) -> list[Finding]:
+        """`checking`, run to its end."""
+        return drain(self.checking())
 
     def _chosen(self, split: str | None, names: Iterable[str] | None) -> list[str]:
         if split is not None and split not in SPLITS:

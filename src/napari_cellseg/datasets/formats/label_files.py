@@ -16,6 +16,7 @@ from scipy import ndimage
 from napari_cellseg.datasets.annotation import LARGEST_LABEL, OBJECT_COLUMNS
 from napari_cellseg.datasets.formats import cellpose_seg
 from napari_cellseg.datasets.formats.format import Notes
+from napari_cellseg.datasets.formats.runs import LARGEST_PLANE
 from napari_cellseg.datasets.sample import Origin, Pixels, Sample, Split
 from napari_cellseg.datasets.stacks import Told, open_stack, plane_samples
 from napari_cellseg.errors import CellSegError, DatasetError
@@ -28,8 +29,6 @@ from napari_cellseg.review.status import PERSON, Status, model_origin
 
 PROVENANCE = "_provenance.json"
 """Ending of the file beside predicted labels that says which model made them."""
-LARGEST_PLANE = 2**28
-"""Pixels that a plane may have: 16,384 × 16,384."""
 _LOSSY = (".jpg", ".jpeg")
 _SQUARE = np.ones((3, 3), bool)
 
