@@ -40,7 +40,13 @@ def test_menus_and_samples_name_commands(manifest: PluginManifest) -> None:
 
 
 def test_files_stay_with_naparis_own_reader(manifest: PluginManifest) -> None:
-    assert not manifest.contributions.readers
+    readers = manifest.contributions.readers
+    assert {name for reader in readers for name in reader.filename_patterns} == {
+        "dataset.json",
+        "dataset.yaml",
+        "*.json",
+    }
+    assert not any(reader.accepts_directories for reader in readers)
 
 
 def test_commands_without_qt_exist(manifest: PluginManifest) -> None:

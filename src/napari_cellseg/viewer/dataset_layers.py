@@ -1,6 +1,6 @@
 """Images of a dataset as layers, ready to be corrected, and known again when they are written back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_cellseg.datasets.sample import Sample
+from napari_cellseg.labels.index import ObjectIndex
 from napari_cellseg.review.status import is_present
 from napari_cellseg.viewer.dataset_corrected import visible_objects
 from napari_cellseg.viewer.feature_rows import write_rows
+from napari_cellseg.viewer.jumping import jump_to_object
 from napari_cellseg.viewer.outcome_layer import OUTCOME_KEY
 from napari_cellseg.viewer.pixel_size import MICROMETRE
 
@@ -112,6 +114,15 @@ def open_sample(viewer: ViewerModel, folder: Path, sample: Sample, pixels: Any) 
     viewer.layers.selection.active = labels
     viewer.reset_view()
     return labels
+
+
+def show_object(viewer: ViewerModel, layer: Labels, objects: Sequence[int]) -> None:
+    """Select the first of some objects and show its place, where it is in the layer."""
+    index = ObjectIndex.build(layer.data)
+    label = next((label for label in objects if label in index), None)
+    if label is not None:
+        layer.selected_label = label
+        jump_to_object(viewer, layer, index, label)
 
 
 def note_written(layer: Labels, folder: Path, sample: Sample) -> None:

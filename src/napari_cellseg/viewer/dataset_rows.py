@@ -13,7 +13,7 @@ class Reviewed(Enum):
     ALL = "●"
     PART = "◐"
     NONE = "○"
-    EMPTY = "·"
+    EMPTY = "–"
 
 
 REVIEWED_WORDS = {
@@ -84,6 +84,18 @@ class DatasetRow:
         return f"{self.state.value} {counts[self.state]} · {self.split}"
 
     @property
+    def short(self) -> str:
+        """What matters of it, in a sentence."""
+        share = (
+            f"{self.state.value} {self.reviewed:,} of {self.objects:,} reviewed" if self.objects else "empty"
+        )
+        parts = [f"{self.shape[1]} × {self.shape[0]} pixels, {share}"]
+        parts += [_counted(self.classes)] if self.classes else []
+        parts += [f"group {self.group}"] if self.group else []
+        parts += [f"looks like {self.twin_of}"] if self.twin_of else []
+        return f"{'; '.join(parts)}."
+
+    @property
     def words(self) -> str:
         """All that is known of it, a line each."""
         lines = [f"{self.name}: {self.split}, {self.shape[1]} × {self.shape[0]} pixels"]
@@ -93,7 +105,7 @@ class DatasetRow:
         lines += [_counted(counts) for counts in (self.classes, self.statuses) if counts]
         lines += [f"group {self.group}"] if self.group else []
         lines += [f"looks like {self.twin_of}"] if self.twin_of else []
-        return "\n".join([*lines, *([f"updated {self.updated}"] if self.updated else [])])
+        return "\n".join([*lines, *([f"updated {_minute(self.updated)}"] if self.updated else [])])
 
 
 @dataclass(frozen=True)
@@ -168,6 +180,11 @@ def counted(count: int, noun: str) -> str:
 
 def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+
+
+def _minute(time: str) -> str:
+    """An ISO time to the minute."""
+    return time[:16].replace("T", " ")
 
 
 def _natural(name: str) -> list[tuple[bool, int, str]]:

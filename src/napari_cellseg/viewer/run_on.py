@@ -80,7 +80,7 @@ def choose_part(
     """
     if run_on is RunOn.ALL:
         return Part(None, None)
-    planes = (_current_plane(viewer, layer, image),)
+    planes = (current_plane(viewer, layer, image),)
     if run_on is RunOn.PLANE:
         return Part(None, planes)
     if run_on is RunOn.VISIBLE:
@@ -105,7 +105,7 @@ def add_region_layer(viewer: ViewerModel, layer: Image) -> Shapes:
     return shapes
 
 
-def _current_plane(viewer: ViewerModel, layer: Image, image: LayerImage) -> int:
+def current_plane(viewer: ViewerModel, layer: Image, image: LayerImage) -> int:
     """Number of the plane that the viewer shows."""
     if not image.outer_axes:
         return 0
@@ -135,7 +135,7 @@ def _visible_region(viewer: ViewerModel, layer: Image, image: LayerImage) -> tup
 
 def _shapes_region(layer: Image, image: LayerImage, shapes: Shapes) -> tuple[slice, slice]:
     chosen = sorted(shapes.selected_data) or range(len(shapes.data))
-    corners = [_vertices_in_image(layer, shapes, shapes.data[i]) for i in chosen]
+    corners = [vertices_in_image(layer, shapes, shapes.data[i]) for i in chosen]
     if not corners:
         raise OptionError(f"Draw the region in the layer '{shapes.name}': it has no shape yet.")
     points = np.concatenate(corners)
@@ -150,7 +150,7 @@ def _shapes_region(layer: Image, image: LayerImage, shapes: Shapes) -> tuple[sli
     return region[0], region[1]
 
 
-def _vertices_in_image(layer: Image, shapes: Shapes, vertices: Sequence[Any]) -> NDArray[np.float64]:
+def vertices_in_image(layer: Image, shapes: Shapes, vertices: Sequence[Any]) -> NDArray[np.float64]:
     """Corners of a shape in pixels of the image; the last dimensions of both layers line up."""
     points = []
     for vertex in np.asarray(vertices, float):

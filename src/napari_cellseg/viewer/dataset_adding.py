@@ -1,0 +1,261 @@
+"""What of a viewer's layers is added to a dataset."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Shapes
+from numpy.typing import NDArray
+
+from napari_cellseg.datasets.annotation import Annotation
+from napari_cellseg.datasets.intake import Added
+from napari_cellseg.datasets.names import safe_name
+from napari_cellseg.datasets.sample import Origin, Sample, Split
+from napari_cellseg.datasets.stacks import Stack, open_stack, plane_name
+from napari_cellseg.datasets.store import Dataset
+from napari_cellseg.errors import CellSegError, OptionError
+from napari_cellseg.events import Job
+from napari_cellseg.images.reading import file_stem
+from napari_cellseg.review.status import Status
+from napari_cellseg.viewer.dataset_layers import opened_from
+from napari_cellseg.viewer.dataset_objects import object_rows
+from napari_cellseg.viewer.dataset_regions import reviewed_mask
+from napari_cellseg.viewer.dataset_rows import counted
+from napari_cellseg.viewer.dataset_selection import accepted_only, cut_objects, within
+from napari_cellseg.viewer.layer_image import LayerImage, read_layer
+from napari_cellseg.viewer.measure_inputs import MeasuredLabels, read_labels
+from napari_cellseg.viewer.pixel_size import source_path
+from napari_cellseg.viewer.run_on import current_plane
+
+
+class AddWhat(Enum):
+    """What of a plane is added."""
+
+    IMAGE = "image"
+    ACCEPTED = "accepted"
+    REGION = "region"
+
+
+TITLES = {
+    AddWhat.IMAGE: "Whole plane, all reviewed",
+    AddWhat.ACCEPTED: "Accepted objects only",
+    AddWhat.REGION: "Reviewed region (shapes)",
+}
+
+
+@dataclass(frozen=True)
+class AddChoices:
+    """What the form says, besides the layers.
+
+    Attributes
+    ----------
+    what : AddWhat
+        What of a plane is added.
+    name : str
+        Name in the dataset; planes get ``_t003_z01`` behind it.
+    group : str
+        What stays together in one split.
+    split : {"train", "val", "test"} or None
+        None lets the dataset choose.
+    all_planes : bool
+        Whether all planes of a stack are added, rather than the one that is shown.
+    """
+
+    what: AddWhat = AddWhat.IMAGE
+    name: str = ""
+    group: str = ""
+    split: Split | None = None
+    all_planes: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class AddRequest:
+    """What can be added.
+
+    Attributes
+    ----------
+    stack : Stack
+        The image.
+    labels : MeasuredLabels
+        Its labels.
+    table : DataFrame or None
+        Rows of the objects; None where the labels have no table.
+    planes : tuple of tuple of int
+        Index of each plane that is added along the outer axes of the stack.
+    mask : (Y, X) ndarray of bool or None
+        What was reviewed; None for other choices.
+    origin : Origin
+        Where the image comes from.
+    choices : AddChoices
+        What the form says.
+    """
+
+    stack: Stack
+    labels: MeasuredLabels
+    table: pd.DataFrame | None
+    planes: tuple[tuple[int, ...], ...]
+    mask: NDArray[np.bool_] | None
+    origin: Origin
+    choices: AddChoices
+
+
+def make_request(
+    viewer: ViewerModel, image_layer: Image, labels_layer: Labels, shapes: Shapes | None, choices: AddChoices
+) -> AddRequest:
+    """What the user wants to add.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Tells the plane that is shown.
+    image_layer, labels_layer : layer
+        An image and its labels.
+    shapes : napari.layers.Shapes or None
+        What was reviewed, for ``AddWhat.REGION``.
+    choices : AddChoices
+        What the form says.
+
+    Raises
+    ------
+    CellSegError
+        Where that cannot be added; in words.
+    """
+    image = read_layer(image_layer)
+    labels = read_labels(labels_layer, [image_layer])
+    stack = open_stack(image.data, _checked_labels(labels, image, labels_layer), image.axes, None)
+    shown = tuple(np.unravel_index(current_plane(viewer, image_layer, image), stack.outer_shape or (1,)))
+    planes = tuple(np.ndindex(*stack.outer_shape)) if choices.all_planes else (shown[: len(stack.outer)],)
+    mask = None
+    if choices.what is AddWhat.REGION:
+        if shapes is None:
+            raise OptionError("Add a Shapes layer and draw around what was reviewed: press New….")
+        mask = reviewed_mask(image_layer, image, shapes)
+    safe_name(choices.name)
+    return AddRequest(
+        stack, labels, object_rows(labels_layer), planes, mask, _origin(image_layer, image, choices), choices
+    )
+
+
+def request_sentence(request: AddRequest, names: Collection[str] = ()) -> str:
+    """What will be added, and what will become of objects that nobody has looked at.
+
+    Parameters
+    ----------
+    request : AddRequest
+        What is wanted.
+    names : collection of str
+        Images that the dataset has.
+
+    Raises
+    ------
+    CellSegError
+        Where nothing of the first plane can be added.
+    """
+    whole = next(_planes(request))
+    first = _chosen(whole, request)
+    height, width = first.annotation.shape
+    told = [f"'{first.name}', {width} × {height} pixels: {_words(whole, first, request)}"]
+    others = len(request.planes) - 1
+    told += [f"And {counted(others, 'other plane')} of the stack, in one group."] if others else []
+    told += [f"⚠ The dataset has '{first.name}': it is replaced."] if first.name in names else []
+    return " ".join(told)
+
+
+def adding(dataset: Dataset, request: AddRequest) -> Job[list[Added]]:
+    """Add what was chosen: all planes, or none; errors as in `Dataset.adding`."""
+    return (yield from dataset.adding(_samples(request), len(request.planes)))
+
+
+def suggested_name(image_layer: Image, labels_layer: Labels) -> str:
+    """The name of the image: of its file, of the image of a dataset that it is, or of its layer."""
+    found = opened_from(labels_layer)
+    if found is not None:
+        return found.sample.name
+    path = source_path(image_layer)
+    try:
+        return safe_name(file_stem(path) if path is not None else image_layer.name)
+    except CellSegError:
+        return "image"
+
+
+def plane_count(image_layer: Image) -> int:
+    """Number of planes of an image; 1 where its axes are unknown."""
+    try:
+        return read_layer(image_layer).plane_count
+    except CellSegError:
+        return 1
+
+
+def _checked_labels(labels: MeasuredLabels, image: LayerImage, layer: Labels) -> NDArray[np.uint8]:
+    """An array of no memory in the shape that labels of an image have."""
+    sizes = {a: image.sizes[a] for a in (*image.outer_axes, "Y", "X")}
+    if labels.sizes != {a: n for a, n in sizes.items() if n > 1 or a in "YX"}:
+        given = " × ".join(str(n) for n in labels.data.shape)
+        raise OptionError(
+            f"The labels layer '{layer.name}' has {given} pixels, the image "
+            f"{' × '.join(str(n) for n in sizes.values())}. Choose labels of this image."
+        )
+    return np.broadcast_to(np.uint8(0), tuple(sizes.values()))
+
+
+def _origin(layer: Image, image: LayerImage, choices: AddChoices) -> Origin:
+    path, size = source_path(layer), image.pixel_size.size
+    edge = None if size is None else float(np.sqrt(size.y * size.x))
+    return Origin(source="" if path is None else str(path), group=choices.group, pixel_size=edge)
+
+
+def _samples(request: AddRequest) -> Iterator[Sample]:
+    """A sample per plane, with what was chosen of it."""
+    for sample in _planes(request):
+        yield _chosen(sample, request)
+
+
+def _planes(request: AddRequest) -> Iterator[Sample]:
+    """A sample per whole plane; its pixels are read when asked."""
+    stack, choices = request.stack, request.choices
+    lengths = {a.lower(): n for a, n in zip(stack.outer, stack.outer_shape, strict=True) if n > 1}
+    for index in request.planes:
+        at = dict(zip(stack.outer, (int(i) for i in index), strict=True))
+        position = {axis: at[axis.upper()] for axis in lengths}
+        labels = np.asarray(request.labels.data[tuple(at[a] for a in request.labels.axes[:-2])])
+        group = choices.group or (choices.name if position else "")
+        yield Sample(
+            plane_name(choices.name, position, lengths),
+            Annotation.from_labels(labels.copy(), request.table),
+            partial(stack.read, index, None),
+            replace(request.origin, position=position, group=group),
+            choices.split,
+        )
+
+
+def _chosen(sample: Sample, request: AddRequest) -> Sample:
+    """What is added of a plane. Regions have their place in the name, so that several of an image fit."""
+    if request.choices.what is AddWhat.ACCEPTED:
+        return accepted_only(sample)
+    if request.mask is None:
+        return sample
+    found = within(sample, request.mask)
+    y, x = (found.origin.region or (0, 0))[:2]
+    return found.renamed(f"{sample.name}_y{y:04d}_x{x:04d}")
+
+
+def _words(whole: Sample, chosen: Sample, request: AddRequest) -> str:
+    """How many objects are added, and what becomes of the others."""
+    objects, left = len(chosen.annotation), _not_reviewed(chosen)
+    told = f"{counted(objects, 'object')}, {f'{left:,} not reviewed' if left else 'all reviewed'}."
+    if request.choices.what is AddWhat.ACCEPTED:
+        blank = _not_reviewed(whole)
+        blanked = f"{counted(blank, 'other')} not reviewed: blanked out in the picture for training"
+        return f"{counted(objects, 'object')} accepted or edited{f', {blanked}' if blank else ''}."
+    if left:
+        told = f"{told} Those count as right: accept or delete them before, where they are not."
+    cut = 0 if request.mask is None else cut_objects(whole, request.mask)
+    return f"{told} {counted(cut, 'object')} cut by its border." if cut else told
+
+
+def _not_reviewed(sample: Sample) -> int:
+    return int((sample.annotation.objects["status"] == Status.PREDICTED.value).sum())
