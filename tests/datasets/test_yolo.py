@@ -93,6 +93,7 @@ def test_pieces_come_back_joined():
     assert before.area < after.area < before.area + 13
 
 
+@pytest.mark.slow
 def test_more_objects_than_16_bits_number(tmp_path):
     annotation = many_objects()
     written([sample_of("many", annotation, dtype="uint8")], tmp_path)

@@ -115,8 +115,10 @@ def corner_polygons(mask: ObjectMask) -> list[list[Ring]]:
         Column and row of corners in the plane, without points on straight edges; empty for no pixels.
     """
     padded = _padded(mask)
-    pieces, count = ndimage.label(padded, _EDGES)
-    points, rows = corner_loops(padded, pieces)
+    points, rows = corner_loops(padded, padded.astype(np.int32))
+    count = int(np.count_nonzero(rows[:, 2] == 0))
+    if count > 1:
+        points, rows = corner_loops(padded, ndimage.label(padded, _EDGES)[0])
     rings = np.split(points + np.array([mask.left, mask.top], np.int64), rows[:-1, 0])
     polygons: list[list[Ring]] = [[] for _ in range(count)]
     for ring, (_, piece, is_hole) in zip(rings, rows.tolist(), strict=False):
@@ -149,16 +151,24 @@ def fill_corner_polygons(index: int, polygons: Iterable[RingPolygon], shape: tup
     """
     given = [[np.asarray(ring, np.float64) for ring in polygon if len(ring)] for polygon in polygons]
     every = [ring for polygon in given for ring in polygon]
-    path = np.concatenate(every) if every else np.zeros((1, 2))
-    y0, x0, y1, x1 = _box(np.floor(path), np.ceil(path), shape)
+    y0, x0, y1, x1 = _around(every, shape)
     pixels = np.zeros((y1 - y0, x1 - x0), np.uint8)
     for rings in given:
-        if rings and pixels.size:
-            piece = np.zeros_like(pixels)
+        top, left, bottom, right = _around(rings, shape)
+        if top < bottom and left < right:
+            piece = np.zeros((bottom - top, right - left), np.uint8)
             ends = np.cumsum([len(ring) for ring in rings])
-            fill_by_centres(np.concatenate(rings), ends, (y0, x0), piece)
-            pixels |= piece
+            fill_by_centres(np.concatenate(rings), ends, (top, left), piece)
+            pixels[top - y0 : bottom - y0, left - x0 : right - x0] |= piece
     return ObjectMask(index, y0, x0, pixels.view(np.bool_))
+
+
+def _around(rings: Sequence[Ring], shape: tuple[int, int]) -> tuple[int, int, int, int]:
+    """``y0, x0, y1, x1`` of whole pixels around rings, cut at the plane."""
+    if not rings:
+        return 0, 0, 0, 0
+    path = np.concatenate(rings) if len(rings) > 1 else rings[0]
+    return _box(np.floor(path), np.ceil(path), shape)
 
 
 def _padded(mask: ObjectMask) -> NDArray[np.uint8]:
@@ -170,7 +180,7 @@ def _padded(mask: ObjectMask) -> NDArray[np.uint8]:
 
 def _box(low: Ring, high: Ring, shape: tuple[int, int]) -> tuple[int, int, int, int]:
     """``y0, x0, y1, x1`` of points, cut at the plane; empty where they lie outside."""
-    size = np.array(shape[::-1])
-    x0, y0 = np.clip(low.min(0), 0, size).astype(int).tolist()
-    x1, y1 = np.clip(high.max(0), 0, size).astype(int).tolist()
-    return y0, x0, max(y0, y1), max(x0, x1)
+    (x0, y0), (x1, y1) = low.min(0).tolist(), high.max(0).tolist()
+    top, left = (int(min(max(v, 0), n)) for v, n in ((y0, shape[0]), (x0, shape[1])))
+    bottom, right = (int(min(max(v, 0), n)) for v, n in ((y1, shape[0]), (x1, shape[1])))
+    return top, left, max(top, bottom), max(left, right)
