@@ -21,6 +21,24 @@ class ModelError(CellSegError, ValueError):
     """A model that is unknown, corrupt, or does not fit its card."""
 
 
+class UntrustedFileError(ModelError):
+    """A file that can run code when it is opened, and that this user has not trusted yet.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"'{path}' is a pickle: opening it can run any code that its author put inside. Trust it only if "
+            f"you know where it comes from: press Trust this file, or add --trust to the command. An ONNX "
+            f"export of the model is safe to open."
+        )
+        self.path = path
+
+
 class DeviceError(CellSegError, RuntimeError):
     """A device that is unknown or cannot be used on this machine."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 import napari_cellseg
-from napari_cellseg.cli import compare, evaluate, measure, models
+from napari_cellseg.cli import compare, dataset, evaluate, measure, models
 from napari_cellseg.cli.terminal import FAILURE, ProgressView, guarded, one_or_two, print_error, run_job
 from napari_cellseg.errors import OptionError
 from napari_cellseg.events import Progress
@@ -24,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
 
 MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
@@ -104,6 +105,10 @@ def segment(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are there, finished ones too.")
     ] = False,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Trust the model's file, a .pt that can run code, from now on."),
+    ] = False,
 ) -> None:
     """Segment images; write NAME_labels.tif, NAME_features.csv and NAME_provenance.json for each.
 
@@ -111,7 +116,10 @@ def segment(
     A file that cannot be segmented is reported, and the rest goes on; the exit code is then 2.
     """
     from napari_cellseg.batch import FileResult, segmenting_files
+    from napari_cellseg.models.trust import trust_file
 
+    if trust:
+        trust_file(model)
     several = len(images) > 1 or images[0].is_dir()
 
     def react(progress: Progress, view: ProgressView) -> None:

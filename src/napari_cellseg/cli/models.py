@@ -48,10 +48,16 @@ def add(
     name: Annotated[
         str | None, typer.Option(help="What to call it.", show_default="the name in its card")
     ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Trust the file, a .pt that can run code, from now on.")
+    ] = False,
 ) -> None:
     """Add a model to your own, after running it once; it can then be used by name."""
     from napari_cellseg.models.registry import add_model
+    from napari_cellseg.models.trust import trust_file
 
+    if trust:
+        trust_file(path)
     entry = add_model(path, name)
     typer.echo(f"Added '{entry.card.name}', kept in {entry.path.parent}.")
 

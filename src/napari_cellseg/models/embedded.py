@@ -132,7 +132,7 @@ def exported_card(path: Path, digest: str, network: ExportedNetwork) -> ModelCar
         name=_name(path.stem),
         version=texts.get("date", "unknown")[:10],
         title=texts.get("description", "YOLO segmentation").strip(),
-        description=f"Exported by Ultralytics {texts.get('version', '')}; the file does not say what it was "
+        description=f"Written by Ultralytics {texts.get('version', '')}; the file does not say what it was "
         f"trained on, nor how large the objects were.",
         kind="instance",
         weights=path.name,

@@ -77,3 +77,17 @@ class InstanceModel(Protocol):
 
 Model: TypeAlias = PixelModel | InstanceModel
 """A model of either kind."""
+
+
+@runtime_checkable
+class SplitsTiles(Protocol):
+    """A model that can give a limited number of objects at once and looks at full tiles in parts."""
+
+    @property
+    def split_tiles(self) -> int:
+        """Tiles so far that it looked at in parts."""
+
+
+def split_tiles(model: Model) -> int:
+    """Tiles so far that a model looked at in parts; 0 where it knows no limit."""
+    return model.split_tiles if isinstance(model, SplitsTiles) else 0

@@ -8,6 +8,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
@@ -302,9 +303,13 @@ def _open(entry: ModelEntry, device: str) -> Model:
 
 
 def _find_backend(card: ModelCard) -> Backend:
+    if card.backend == "ultralytics":
+        from napari_cellseg.models.ultralytics import UltralyticsModel
+
+        return UltralyticsModel
     known = {point.name: point for point in entry_points(group=BACKEND_GROUP)}
     if card.backend not in known:
-        names = ", ".join(f"'{name}'" for name in sorted({"onnx", *known}))
+        names = ", ".join(f"'{name}'" for name in sorted({"onnx", "ultralytics", *known}))
         raise ModelError(
             f"Model '{card.name}' needs the backend '{card.backend}', which is not installed. "
             f"Installed backends: {names}."
@@ -351,10 +356,23 @@ def _entry_of_file(path: Path) -> ModelEntry:
     beside = path.with_suffix(".json")
     if beside.is_file():
         return ModelEntry(read_card(beside), path, "file")
-    card = embedded_card(path) if path.suffix.lower() == ".onnx" else None
+    card = _told_by(path, path.stat().st_mtime_ns)
     if card is None:
         raise ModelError(
             f"The weights '{path}' have no model card, so nobody knows what they expect. "
             f"Put the card beside them, as '{beside.name}'."
         )
     return ModelEntry(card, path, "file")
+
+
+@lru_cache(maxsize=16)
+def _told_by(path: Path, changed: int) -> ModelCard | None:
+    """Card of weights that have none beside them; None where they say nothing about themselves."""
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
+        return embedded_card(path)
+    if suffix in (".pt", ".engine"):
+        from napari_cellseg.models.ultralytics import ultralytics_card
+
+        return ultralytics_card(path)
+    return None

@@ -22,11 +22,14 @@ class Report:
         What each plane is like.
     cut_off : int
         Objects that were larger than the model's largest.
+    split_tiles : int
+        Tiles with more objects than the model can give at once, which were seen in parts.
     """
 
     warnings: list[str] = field(default_factory=list)
     intensities: dict[int, Intensities] = field(default_factory=dict)
     cut_off: int = 0
+    split_tiles: int = 0
 
     def warn(self, text: str) -> None:
         """Warn the user, and keep the text for the provenance."""
@@ -75,6 +78,11 @@ class Report:
             self.warn(
                 f"{self.cut_off:,} objects are larger than the model can see whole at this scale and may be "
                 f"cut. Give a larger object diameter than {size:.0f} px."
+            )
+        if self.split_tiles:
+            self.warn(
+                f"{self.split_tiles:,} tiles held more objects than the model can give at once; they were "
+                f"seen in smaller parts, which takes longer. An export without such a limit is quicker."
             )
         if not found and len(void) + len(constant) < len(self.intensities):
             self.warn(_why_nothing(candidates, confidence, size))

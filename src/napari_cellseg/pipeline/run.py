@@ -10,7 +10,7 @@ from napari_cellseg.events import Job, Progress
 from napari_cellseg.images.planes import Planes
 from napari_cellseg.images.resampling import scaled_shape
 from napari_cellseg.models.card import ModelCard
-from napari_cellseg.models.protocols import Model
+from napari_cellseg.models.protocols import Model, split_tiles
 from napari_cellseg.models.registry import ModelEntry, find_model, load_model
 from napari_cellseg.pipeline.clock import Clock
 from napari_cellseg.pipeline.collecting import Collector
@@ -174,6 +174,7 @@ class Run:
 
     def _search(self, view: PlaneView, collector: Collector, detail: str) -> Generator[Progress, None, None]:
         search = Search(self.model, view, self.tiling, self.region, self.clock)
+        split_before = split_tiles(self.model)
         for found in find_objects(search):
             if isinstance(found, int):
                 self.done += found
@@ -184,6 +185,7 @@ class Run:
             if painted is not None:
                 yield Progress(STAGE, self.done, self.total, detail, painted)
         self.report.cut_off += search.cut_off
+        self.report.split_tiles += split_tiles(self.model) - split_before
 
     def _retreat(self, error: OutOfMemoryError) -> None:
         """After memory ran out: smaller tiles, then the CPU."""

@@ -1,0 +1,136 @@
+"""YOLO weights (``.pt``) and TensorRT engines (``.engine``) through ultralytics, decoded as exports are."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_cellseg.errors import CellSegError, ModelError, OutOfMemoryError
+from napari_cellseg.models.card import ModelCard, file_hash
+from napari_cellseg.models.devices import first_line, resolve_device
+from napari_cellseg.models.embedded import ExportedNetwork, exported_card
+from napari_cellseg.models.protocols import Tiles
+from napari_cellseg.models.trust import check_trusted
+from napari_cellseg.models.ultralytics_import import import_ultralytics
+from napari_cellseg.models.yolo import Outputs, YoloModel
+
+SUFFIXES = (".pt", ".engine")
+"""Endings of the files that this backend opens."""
+
+MOST_OBJECTS = 3000
+"""Objects that an end-to-end head may give for one tile; its own limit is 300."""
+
+
+class UltralyticsModel(YoloModel):
+    """A YOLO segmentation network that ultralytics runs.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Its card.
+    weights : path
+        ``.pt``, which must be trusted, or ``.engine``, which runs on the GPU that it was built on.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+
+    Raises
+    ------
+    MissingDependencyError
+        Where ultralytics is not installed.
+    UntrustedFileError
+        Where the file is a pickle that the user has not trusted.
+    ModelError
+        Where the file cannot be opened or gives no masks.
+    DeviceError
+        Where the device cannot be used.
+    """
+
+    def __init__(self, card: ModelCard, weights: str | Path, device: str = "auto") -> None:
+        chosen = resolve_device(device).name
+        self._torch, self._module = _opened(Path(weights), chosen)
+        super().__init__(card, self._run, chosen)
+
+    def _run(self, tiles: Tiles) -> list[Outputs]:
+        torch = self._torch
+        try:
+            with torch.inference_mode():
+                outputs = self._module(torch.from_numpy(tiles).to(self.device))
+        except torch.cuda.OutOfMemoryError as error:
+            raise OutOfMemoryError(
+                f"The device '{self.device}' has too little memory for {len(tiles)} tile(s) of "
+                f"{tiles.shape[2]} x {tiles.shape[3]} pixels. Use smaller tiles or the CPU."
+            ) from error
+        boxes, prototypes = _boxes_and_prototypes(outputs, self.card.name)
+        return list(zip(_array(boxes), _array(prototypes), strict=True))
+
+
+def ultralytics_card(path: Path) -> ModelCard:
+    """Card of weights that have none beside them, from what the weights say about themselves.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.pt`` file that is trusted; an engine needs the card that its export wrote.
+
+    Raises
+    ------
+    MissingDependencyError, UntrustedFileError, ModelError
+        As `UltralyticsModel` does.
+    """
+    if path.suffix.lower() != ".pt":
+        raise ModelError(f"'{path}' has no model card beside it, '{path.with_suffix('.json').name}'.")
+    _, network = _opened(path, "cpu")
+    stride = int(max(network.stride))
+    size = network.args.get("imgsz", 640)
+    edge = math.ceil(max(size) / stride) * stride if isinstance(size, list | tuple) else int(size)
+    classes = tuple(str(network.names[i]) for i in sorted(network.names))
+    channels = int(network.yaml.get("channels", 3))
+    if channels not in (1, 3):
+        raise ModelError(f"'{path}' takes images of {channels} channels; 1 or 3 are possible.")
+    texts = {
+        "description": f"YOLO segmentation, {path.stem}",
+        "license": "AGPL-3.0, unless its author says otherwise",
+    }
+    told = ExportedNetwork(classes, channels, edge, stride, False, texts)
+    card = exported_card(path, file_hash(path), told)
+    count = sum(p.numel() for p in network.parameters())
+    return card.model_copy(update={"backend": "ultralytics", "parameters": count})
+
+
+def _opened(path: Path, device: str) -> tuple[Any, Any]:
+    """PyTorch, and the network on its device."""
+    check_trusted(path)
+    ultralytics = import_ultralytics()
+    import torch
+
+    try:
+        if path.suffix.lower() == ".engine":
+            from ultralytics.nn.autobackend import AutoBackend
+
+            return torch, AutoBackend(str(path), device=torch.device(device), verbose=False)
+        network = ultralytics.YOLO(str(path), task="segment").model.float().eval().to(device)
+    except CellSegError:
+        raise
+    except Exception as error:  # whatever a foreign file makes other people's code raise
+        raise ModelError(f"'{path}' cannot be opened as YOLO weights ({first_line(error)}).") from error
+    head = network.model[-1]
+    if not hasattr(head, "proto"):
+        raise ModelError(
+            f"'{path}' is a YOLO network for '{network.task}', not for segmentation: it has no masks."
+        )
+    head.max_det = MOST_OBJECTS
+    return torch, network
+
+
+def _boxes_and_prototypes(outputs: Any, name: str) -> tuple[Any, Any]:
+    """Both tensors among what a network returns: (N, …, …) boxes and (N, M, h, w) prototypes."""
+    while isinstance(outputs, list | tuple) and outputs and isinstance(outputs[0], list | tuple):
+        outputs = outputs[0]
+    if not isinstance(outputs, list | tuple) or len(outputs) < 2 or [v.ndim for v in outputs[:2]] != [3, 4]:
+        raise ModelError(f"Model '{name}' does not return boxes and prototype masks.")
+    return outputs[0], outputs[1]
+
+
+def _array(values: Any) -> Any:
+    return np.asarray(values.float().cpu().numpy() if hasattr(values, "cpu") else values, np.float32)
