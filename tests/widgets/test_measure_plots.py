@@ -103,6 +103,7 @@ def test_a_lasso_becomes_a_class(qtbot, dock: MeasureDock, cells: Labels) -> Non
     assert "name" in plots.make.toolTip()
     plots.name.setText("first row")
     click(qtbot, plots.make)
+    assert "first row" in plots.notes.text()
     assert cells.features["class"].tolist()[:5] == ["", *["first row"] * 3, ""]
     (gate,) = cells.metadata["napari-cellseg"]["gates"]
     assert gate["columns"] == ["area", "bbox-0"]
@@ -189,7 +190,7 @@ def test_save_the_plot(qtbot, dock: MeasureDock, cells: Labels, tmp_path: Path) 
     plots.selection.choose([6, 7])
     plots.save_figure(tmp_path / "area.pdf")
     qtbot.waitUntil(lambda: not plots.job.running, timeout=TIMEOUT)
-    assert f"Saved {tmp_path / 'area.pdf'}" in plots.line.text()
+    assert f"Saved {tmp_path / 'area.pdf'}" in plots.notes.text()
     assert (tmp_path / "area.pdf").read_bytes().startswith(b"%PDF")
     plots.save_figure(tmp_path / "area.xyz")
     qtbot.waitUntil(lambda: not plots.job.running, timeout=TIMEOUT)

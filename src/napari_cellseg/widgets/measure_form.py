@@ -17,6 +17,7 @@ from napari_cellseg.viewer.outcome_layer import is_overlay
 from napari_cellseg.viewer.pixel_size import MICROMETRE, KnownPixelSize
 from napari_cellseg.widgets.connections import Connections
 from napari_cellseg.widgets.fields import (
+    LABEL_WIDTH,
     Disclosure,
     NarrowCombo,
     Sentence,
@@ -162,12 +163,13 @@ class MeasureForm(QWidget):
             "Width of a pixel; 0 measures in pixels. Default: from the layer's scale, else from the image.",
             self.unit,
         )  # fmt: skip
-        form.addRow("", self.source)
+        self.source.setContentsMargins(LABEL_WIDTH + 6, 0, 0, 0)
         explain(self.whole, "Every feature", "Also what is rarely needed, such as moments. Default: off.")
         self.advanced = Disclosure("Ad&vanced", "All features of a group: rarely needed.", self.whole)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(form)
+        layout.addWidget(self.source)
         layout.addWidget(self.advanced)
 
     def _connect(self) -> None:

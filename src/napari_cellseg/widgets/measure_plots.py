@@ -69,7 +69,7 @@ class PlotPanel(QWidget):
         self.legend = QLabel()
         self.save_button = QPushButton("Save fi&gure…")
         self.job = JobPanel(step="figure")
-        self.error = ErrorBox()
+        self.error, self.notes = ErrorBox(), Sentence("Notes")
         self.on_image = QPushButton()
         self.drags: dict[Any, QPushButton] = {}
         self._build()
@@ -128,7 +128,7 @@ class PlotPanel(QWidget):
         for widget in (self.legend, self.line):
             layout.addWidget(widget)
         layout.addLayout(gate)
-        for widget in (self.save_button, self.job, self.error):
+        for widget in (self.save_button, self.job, self.error, self.notes):
             layout.addWidget(widget)
         layout.addStretch(1)
 
@@ -160,7 +160,7 @@ class PlotPanel(QWidget):
         self.clear.clicked.connect(lambda: self.selection.choose([]))
         self.on_image.toggled.connect(self._on_boxes)
         self.save_button.clicked.connect(self._on_save)
-        self.job.succeeded.connect(lambda paths: self.line.say(f"Saved {paths[0]}."))
+        self.job.succeeded.connect(lambda paths: self.notes.say(f"Saved {paths[0]}."))
         self.job.failed.connect(self.error.show_error)
         self.job.running_changed.connect(lambda on: self.save_button.setEnabled(not on))
         if self.canvas is not None:
@@ -291,6 +291,7 @@ class PlotPanel(QWidget):
         """Write what is shown, with the selected cells outlined."""
         if self._measured is not None and self._points is not None and not self.job.running:
             self.error.clear()
+            self.notes.say("")
             self.job.start(saving_plot(self._measured, self._points, self.selection.labels, path))
 
     # -- selecting ----------------------------------------------------------------------------------------
@@ -334,7 +335,7 @@ class PlotPanel(QWidget):
             words = set_gate(layer, self.selection.labels, self.name.text(), self._gate, self._later)
         except CellSegError as error:
             words = f"⚠ {error}"
-        self.line.say(words)
+        self.notes.say(words)
         self.gated.emit(words)
 
 

@@ -221,7 +221,8 @@ class PlotCanvas(pg.PlotWidget):
         for group, line in enumerate(bar_heights(points, edges)):
             colour = _group_colour(group) if grouped else POINT_COLOUR
             self._add(_steps(edges, line, colour, *((60, colour) if grouped else (255, None))))
-            self._marks.append(_steps(edges, 0 * line, SELECTED_COLOUR, 160 if grouped else 255, None))
+            look = (self._text, 40, self._text) if grouped else (SELECTED_COLOUR, 255, None)
+            self._marks.append(_steps(edges, 0 * line, *look))
             self._add(self._marks[-1])
 
     def _mark_bars(self) -> None:
@@ -321,7 +322,7 @@ def _steps(
         heights,
         stepMode="center",
         fillLevel=0,
-        brush=(*_rgba(colour)[:3], alpha),
+        brush=pg.mkColor(*pg.mkColor(colour).getRgb()[:3], alpha),
         pen=None if line is None else pg.mkPen(line, width=1.5),
     )
 
