@@ -56,7 +56,7 @@ class LabelledImage:
 
 
 def read_labelled(
-    file: LabelledImage, notes: Notes, origin: Origin | None = None, axes: str | None = None
+    file: LabelledImage, notes: Notes, told: Told | None = None, axes: str | None = None
 ) -> Iterator[Sample]:
     """Samples of an image and its label image, one per plane.
 
@@ -70,8 +70,9 @@ def read_labelled(
         Where both are.
     notes : list of str
         What a user should know is appended.
-    origin : Origin, optional
-        What is known beforehand; source, group, position and pixel size are filled in.
+    told : Told, optional
+        What is known beforehand: origin, region, and the class and status of objects of which no table tells
+        them. Name and split are those of the file; source and pixel size are those of its image, unless told.
     axes : str, optional
         A letter of ``"TZCYXS"`` per dimension of the image; what the files say unless given.
 
@@ -95,12 +96,15 @@ def read_labelled(
             f"'{file.labels.name}' has a single value above 0: it is taken as a mask, and its connected "
             "pieces (also across corners) as objects."
         )
-    known = origin or Origin()
-    told = replace(
-        known, source=known.source or str(file.image), pixel_size=known.pixel_size or _edge(opened.pixel_size)
+    known = told or Told(file.name, Origin())
+    origin = replace(
+        known.origin,
+        source=known.origin.source or str(file.image),
+        pixel_size=known.origin.pixel_size or _edge(opened.pixel_size),
     )
+    known = replace(known, name=file.name, origin=origin, split=file.split)
     with _in_words(file.labels):
-        for sample in plane_samples(stack, labels, Told(file.name, told, file.split), rows, None):
+        for sample in plane_samples(stack, labels, known, rows, None):
             yield replace(sample, read_pixels=_careful(sample.pixels, file.image))
 
 
@@ -220,7 +224,7 @@ def saved_rows(labels: Path, notes: Notes) -> pd.DataFrame | None:
 def _object_rows(table: pd.DataFrame, labels: Path, notes: Notes) -> pd.DataFrame:
     rows = pd.DataFrame({"index": table["index"].astype(np.int64)})
     if "class" in table:
-        rows["class"] = table["class"].where(table["class"].astype(bool), "cell")
+        rows["class"] = table["class"].where(table["class"].astype(bool))
     confidence = pd.to_numeric(table["confidence"], errors="coerce") if "confidence" in table else None
     if confidence is not None:
         rows["confidence"] = confidence.astype(np.float64)

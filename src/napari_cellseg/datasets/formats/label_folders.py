@@ -100,6 +100,12 @@ def has_pairs(path: Path, search: Search) -> bool:
     return any(_pairs_in(folder, [], search, None) for folder, _ in split_folders(path))
 
 
+def find_search(path: Path) -> Search:
+    """How labels and images of a folder are told apart: by subfolders, if it has them, else by endings."""
+    apart = Search(label_folders=LABEL_FOLDERS)
+    return apart if has_pairs(path, apart) else Search()
+
+
 def has_labels(path: Path) -> bool:
     """Whether a file, or a file of a folder, is named as a label image."""
     files = _files(path) if is_folder(path) else [path]
