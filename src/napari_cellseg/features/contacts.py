@@ -7,8 +7,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from napari_cellseg.features.intensity import stack_boxes
-from napari_cellseg.features.objects import Objects
+from napari_cellseg.features.objects import Objects, stack_boxes
 from napari_cellseg.features.quantiles import sort_in_place
 
 TOUCHING_GAP = 1

@@ -7,9 +7,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_cellseg.features.contacts import is_border
-from napari_cellseg.features.intensity import stack_boxes
-from napari_cellseg.features.objects import Objects
-from napari_cellseg.features.reach import members_of_tiles, tile_for, within_reach
+from napari_cellseg.features.objects import Objects, stack_boxes
+from napari_cellseg.features.reach import least_between, members_of_tiles, tile_for, within_reach
 
 FEW = 100
 """Up to so many objects the others that cannot be nearest are sorted out by their boxes first."""
@@ -115,28 +114,45 @@ def _search_nearest(
 
 @njit(cache=True, nogil=True)
 def _squared_gap(boxes: Any, points: Any, starts: Any, i: int, j: int, size: Any, best: float) -> Any:
-    """Squared gap between two objects, or `best` where it is not smaller."""
-    a, b = boxes[i], boxes[j]
-    if _squared_between(a[0], a[1], a[2], a[3], a[4], a[5], b, size) >= best:
+    """Squared gap between two objects, or `best` where it is not smaller.
+
+    The pixel nearest to the other box comes first: after it few others can be nearer.
+    """
+    if least_between(boxes, i, boxes, j, size) >= best:
         return best
+    first, least = starts[i], np.inf
     for p in range(starts[i], starts[i + 1]):
-        z, y, x = points[p, 0], points[p, 1], points[p, 2]
-        if _squared_between(z, y, x, z + 1, y + 1, x + 1, b, size) >= best:
-            continue
-        for q in range(starts[j], starts[j + 1]):
-            dz = max(abs(z - points[q, 0]) - 1, 0)
-            dy = max(abs(y - points[q, 1]) - 1, 0)
-            dx = max(abs(x - points[q, 2]) - 1, 0)
-            best = min(best, dz * dz * size[0] + dy * dy * size[1] + dx * dx * size[2])
+        away = _squared_to_box(points, p, boxes, j, size)
+        if away < least:
+            first, least = p, away
+    if least >= best:
+        return best
+    best = _squared_to_pixels(points, first, starts[j], starts[j + 1], size, best)
+    for p in range(starts[i], starts[i + 1]):
         if best == 0:
             break
+        if p != first and _squared_to_box(points, p, boxes, j, size) < best:
+            best = _squared_to_pixels(points, p, starts[j], starts[j + 1], size, best)
     return best
 
 
 @njit(cache=True, nogil=True)
-def _squared_between(z0: int, y0: int, x0: int, z1: int, y1: int, x1: int, box: Any, size: Any) -> Any:
-    """Squared distance between a box and another one."""
-    dz = max(box[0] - z1, z0 - box[3], 0)
-    dy = max(box[1] - y1, y0 - box[4], 0)
-    dx = max(box[2] - x1, x0 - box[5], 0)
-    return dz * dz * size[0] + dy * dy * size[1] + dx * dx * size[2]
+def _squared_to_box(points: Any, p: int, boxes: Any, j: int, size: Any) -> float:
+    """Squared distance between a pixel and a box."""
+    total = 0.0
+    for axis in range(3):
+        gap = max(boxes[j, axis] - points[p, axis] - 1, points[p, axis] - boxes[j, axis + 3], 0)
+        total += gap * gap * size[axis]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _squared_to_pixels(points: Any, p: int, start: int, stop: int, size: Any, best: float) -> float:
+    """Squared gap between a pixel and the nearest of some others, or `best` where it is not smaller."""
+    z, y, x = points[p, 0], points[p, 1], points[p, 2]
+    for q in range(start, stop):
+        dz = max(abs(z - points[q, 0]) - 1, 0)
+        dy = max(abs(y - points[q, 1]) - 1, 0)
+        dx = max(abs(x - points[q, 2]) - 1, 0)
+        best = min(best, dz * dz * size[0] + dy * dy * size[1] + dx * dx * size[2])
+    return best

@@ -8,11 +8,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_cellseg.features.feature import Columns, Feature, Quantity
-from napari_cellseg.features.objects import Objects
+from napari_cellseg.features.objects import Objects, stack_boxes
 from napari_cellseg.features.pixels import native_pixels
-from napari_cellseg.features.quantiles import bucket_counts, fill_quantiles
+from napari_cellseg.features.quantiles import fill_quantiles, quantile_room
 
 SHARES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
+ONE = np.uint64(1)
+ANY_ORDER = {"reassoc", "nsz"}
+"""Lets a vector unit sum in any order."""
 
 NOT_FINITE = "Pixels that are NaN or infinite are left out; NaN where none is left."
 
@@ -151,23 +154,15 @@ def readable_channel(channel: NDArray[Any]) -> NDArray[Any]:
     return channel[None] if channel.ndim == 2 else channel
 
 
-def stack_boxes(objects: Objects) -> NDArray[np.int64]:
-    """Boxes (N, 6) as z0, y0, x0, z1, y1, x1, of a plane too."""
-    ndim = objects.ndim
-    boxes = np.zeros((len(objects), 6), np.int64)
-    boxes[:, 3] = 1
-    boxes[:, 3 - ndim : 3] = objects.boxes[:, :ndim]
-    boxes[:, 6 - ndim :] = objects.boxes[:, ndim:]
-    return boxes
-
-
 def _channel_columns(objects: Objects, channel: NDArray[Any]) -> Columns:
     ndim = objects.ndim
     rows = np.full((len(objects), 15), np.nan)
     labels = objects.labels if ndim == 3 else objects.labels[None]
     if len(objects):
-        room = int(objects.areas.max())
-        _measure_channel(labels, channel, objects.ids, stack_boxes(objects), room, rows)
+        boxes = stack_boxes(objects)
+        sides = boxes[:, 3:] - boxes[:, :3]
+        room = int((sides + np.array([2 * (ndim == 3), 2, 2])).prod(axis=1).max())
+        _measure_channel(labels, channel, objects.ids.astype(labels.dtype), boxes, room, rows)
     columns = {name: rows[:, place] for name, place in _COLUMNS.items()}
     for axis in range(ndim):
         place = rows[:, 14 - ndim + axis] + objects.boxes[:, axis]
@@ -177,72 +172,135 @@ def _channel_columns(objects: Objects, channel: NDArray[Any]) -> Columns:
 
 @njit(cache=True, nogil=True)
 def _measure_channel(labels: Any, channel: Any, ids: Any, boxes: Any, room: int, rows: Any) -> None:
-    """Fill a row for each object; `room` is the largest number of pixels in one."""
-    values, scratch = np.empty(room), np.empty(room)
-    counts = bucket_counts()
+    """Fill a row for each object; `room` is the most pixels of a box with a margin of one."""
+    mask, kept, values = np.empty(room, np.uint8), np.empty(room, np.uint8), np.empty(room)
+    inside, scratch = np.empty(room), quantile_room(room)
+    margin = 1 if labels.shape[0] > 1 else 0
     for i in range(len(ids)):
-        n = _collect(labels, channel, ids[i], boxes[i], values, rows[i])
-        if n > 0:
-            _describe(values[:n], scratch, counts, rows[i])
+        line = boxes[i, 5] - boxes[i, 2] + 2
+        plane = (boxes[i, 4] - boxes[i, 1] + 2) * line
+        size = (boxes[i, 3] - boxes[i, 0] + 2 * margin) * plane
+        mask[:size] = 0
+        kept[:size] = 0
+        _cut_out(labels, channel, ids[i], boxes[i], np.uint64(margin), mask, kept, values, rows[i])
+        n = compact(kept[:size], values, inside)
+        if n == 0:
+            rows[i] = np.nan
+            continue
+        _close_at_edges(labels.shape, boxes[i], mask[:size].reshape(size // plane, plane // line, line))
+        rows[i, 14] = _mean_at_border(mask[:size], kept, values, line, plane * margin)
+        _describe(inside[:n], scratch, rows[i])
+
+
+@njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+def _cut_out(
+    labels: Any, channel: Any, label: Any, box: Any, margin: Any, mask: Any, kept: Any, values: Any, row: Any
+) -> None:
+    """Mask of an object, mask of its finite pixels and their intensities; into its row the sum of these and
+    the weighted centroid. Indices without a sign need no look whether they count from the end."""
+    z0, y0, x0 = np.uint64(box[0]), np.uint64(box[1]), np.uint64(box[2])
+    lines, line = np.uint64(box[4] - box[1] + 2), np.uint64(box[5] - box[2] + 2)
+    columns = np.zeros(line)
+    total = sum_z = sum_y = sum_x = 0.0
+    for z in range(z0, np.uint64(box[3])):
+        for y in range(y0, np.uint64(box[4])):
+            at = line * (lines * (z - z0 + margin) + y - y0 + ONE) + ONE
+            in_line = 0.0
+            for x in range(x0, np.uint64(box[5])):
+                own = labels[z, y, x] == label
+                finite = own & np.isfinite(channel[z, y, x])
+                value = float(channel[z, y, x]) if finite else 0.0
+                mask[at + (x - x0)], kept[at + (x - x0)], values[at + (x - x0)] = own, finite, value
+                columns[x - x0] += value
+                in_line += value
+            total += in_line
+            sum_y += in_line * float(y - y0)
+            sum_z += in_line * float(z - z0)
+    for i in range(len(columns)):
+        sum_x += columns[i] * i
+    row[4] = total
+    if total != 0:
+        row[11], row[12], row[13] = sum_z / total, sum_y / total, sum_x / total
 
 
 @njit(cache=True, nogil=True)
-def _collect(labels: Any, channel: Any, label: int, box: Any, values: Any, row: Any) -> int:
-    """Finite intensities of an object, and how many; sum, weighted centroid and border mean in its row."""
-    depth, height, width = labels.shape
-    n, border = 0, 0
-    total, at_border = 0.0, 0.0
-    sz, sy, sx = 0.0, 0.0, 0.0
-    for z in range(box[0], box[3]):
-        for y in range(box[1], box[4]):
-            in_line = 0.0
-            for x in range(box[2], box[5]):
-                if labels[z, y, x] != label:
-                    continue
-                value = float(channel[z, y, x])
-                if not np.isfinite(value):
-                    continue
-                values[n] = value
-                n += 1
-                in_line += value
-                sx += value * (x - box[2])
-                if (
-                    (x > 0 and labels[z, y, x - 1] != label)
-                    or (x + 1 < width and labels[z, y, x + 1] != label)
-                    or (y > 0 and labels[z, y - 1, x] != label)
-                    or (y + 1 < height and labels[z, y + 1, x] != label)
-                    or (z > 0 and labels[z - 1, y, x] != label)
-                    or (z + 1 < depth and labels[z + 1, y, x] != label)
-                ):
-                    border += 1
-                    at_border += value
-            total += in_line
-            sy += in_line * (y - box[1])
-            sz += in_line * (z - box[0])
-    if n > 0:
-        row[4] = total
-    if total != 0:
-        row[11], row[12], row[13] = sz / total, sy / total, sx / total
-    if border > 0:
-        row[14] = at_border / border
+def compact(kept: Any, values: Any, inside: Any) -> int:
+    """The values that are kept, one after the other, perhaps in the same room; returns how many."""
+    n = 0
+    for i in range(len(kept)):
+        inside[n] = values[i]
+        n += kept[i]
     return n
 
 
 @njit(cache=True, nogil=True)
-def _describe(values: Any, scratch: Any, counts: Any, row: Any) -> None:
-    """Mean, spread, extremes, skewness and quantiles of the values, in an object's row."""
-    n = len(values)
-    mean = row[4] / n
+def _close_at_edges(shape: Any, box: Any, mask: Any) -> None:
+    """Let what lies beyond the image belong to the object: the image's own border is no border of it."""
+    if shape[0] > 1 and box[0] == 0:
+        mask[0] = 1
+    if shape[0] > 1 and box[3] == shape[0]:
+        mask[-1] = 1
+    if box[1] == 0:
+        mask[:, 0] = 1
+    if box[4] == shape[1]:
+        mask[:, -1] = 1
+    if box[2] == 0:
+        mask[:, :, 0] = 1
+    if box[5] == shape[2]:
+        mask[:, :, -1] = 1
+
+
+@njit(cache=True, nogil=True)
+def _mean_at_border(mask: Any, kept: Any, values: Any, line: int, plane: int) -> float:
+    """Mean of the values of pixels that are beside one outside of the object; NaN where there is none."""
+    first = plane + line
+    beside = mask[first - 1 :], mask[first + 1 :], mask[first - line :], mask[first + line :]
+    inner = values[first : len(mask) - first]
+    count, total = _sum_border(kept[first:], inner, *beside, mask[first - plane :], mask[first + plane :])
+    return total / count if count > 0 else np.nan
+
+
+@njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+def _sum_border(
+    kept: Any, values: Any, left: Any, right: Any, above: Any, below: Any, before: Any, behind: Any
+) -> Any:
+    """Number and sum of the values that have a 0 beside them; the same mask, moved."""
+    count, total = 0, 0.0
+    for i in range(len(values)):
+        within = left[i] & right[i] & above[i] & below[i] & before[i] & behind[i]
+        at_border = kept[i] & (1 ^ within)
+        count += at_border
+        total += values[i] if at_border else 0.0
+    return count, total
+
+
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
+def extremes(values: Any) -> Any:
+    """Lowest and highest of values that are no NaN."""
     low, high = values[0], values[0]
+    for i in range(len(values)):
+        low, high = min(low, values[i]), max(high, values[i])
+    return low, high
+
+
+@njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+def _central_moments(values: Any, mean: float) -> Any:
+    """Means of the second and the third power of the differences from the mean."""
     m2, m3 = 0.0, 0.0
-    for value in values:
-        low, high = min(low, value), max(high, value)
-        d = value - mean
+    for i in range(len(values)):
+        d = values[i] - mean
         m2 += d * d
         m3 += d * d * d
-    m2 /= n
-    m3 /= n
+    return m2 / len(values), m3 / len(values)
+
+
+@njit(cache=True, nogil=True)
+def _describe(values: Any, scratch: Any, row: Any) -> None:
+    """Mean, spread, extremes, skewness and quantiles of the values, in an object's row."""
+    mean = row[4] / len(values)
+    low, high = extremes(values)
+    m2, m3 = _central_moments(values, mean)
     row[0], row[1], row[2], row[3] = mean, np.sqrt(m2), low, high
     if m2 > (2.0**-52 * mean) ** 2:
         row[5] = m3 / m2**1.5
-    fill_quantiles(values, low, high, SHARES, scratch, counts, row[6:11])
+    fill_quantiles(values, low, high, SHARES, scratch, row[6:11])

@@ -7,7 +7,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from napari_cellseg.features.objects import Objects
+from napari_cellseg.features.objects import Objects, stack_boxes
+
+ONE = np.uint64(1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,35 +38,21 @@ def masks_of(objects: Objects) -> Masks:
     stops = np.cumsum(np.prod(shapes, axis=1))
     starts = np.concatenate([[0], stops[:-1]]).astype(np.int64) if len(objects) else stops
     pixels = np.zeros(int(stops[-1]) if len(objects) else 0, np.uint8)
-    fill = _fill_planes if ndim == 2 else _fill_volumes
-    fill(objects.labels, objects.ids.astype(objects.labels.dtype), objects.boxes, pixels, starts)
+    labels = objects.labels if ndim == 3 else objects.labels[None]
+    ids, margin = objects.ids.astype(labels.dtype), np.uint64(ndim - 2)
+    _fill_masks(labels, ids, stack_boxes(objects), margin, pixels, starts)
     return Masks(pixels, starts, shapes)
 
 
 @njit(cache=True, nogil=True)
-def _fill_row(row: Any, label: Any, pixels: Any) -> None:
-    for x in range(len(row)):
-        pixels[x] = row[x] == label
-
-
-@njit(cache=True, nogil=True)
-def _fill_planes(labels: Any, ids: Any, boxes: Any, pixels: Any, starts: Any) -> None:
+def _fill_masks(labels: Any, ids: Any, boxes: Any, margin: Any, pixels: Any, starts: Any) -> None:
+    """Indices without a sign need no look whether they count from the end, which stops a vector unit."""
     for i in range(len(ids)):
-        y0, x0, y1, x1 = boxes[i]
-        width = x1 - x0
-        at = starts[i] + width + 3
-        for y in range(y0, y1):
-            _fill_row(labels[y, x0:x1], ids[i], pixels[at : at + width])
-            at += width + 2
-
-
-@njit(cache=True, nogil=True)
-def _fill_volumes(labels: Any, ids: Any, boxes: Any, pixels: Any, starts: Any) -> None:
-    for i in range(len(ids)):
-        z0, y0, x0, z1, y1, x1 = boxes[i]
-        width, height = x1 - x0, y1 - y0
-        for z in range(z0, z1):
-            at = starts[i] + (width + 2) * ((height + 2) * (z - z0 + 1) + 1) + 1
-            for y in range(y0, y1):
-                _fill_row(labels[z, y, x0:x1], ids[i], pixels[at : at + width])
-                at += width + 2
+        z0, y0, x0 = np.uint64(boxes[i, 0]), np.uint64(boxes[i, 1]), np.uint64(boxes[i, 2])
+        lines, line = np.uint64(boxes[i, 4] - boxes[i, 1] + 2), np.uint64(boxes[i, 5] - boxes[i, 2] + 2)
+        label, start = ids[i], np.uint64(starts[i])
+        for z in range(z0, np.uint64(boxes[i, 3])):
+            for y in range(y0, np.uint64(boxes[i, 4])):
+                at = start + line * (lines * (z - z0 + margin) + y - y0 + ONE) + ONE
+                for x in range(x0, np.uint64(boxes[i, 5])):
+                    pixels[at + (x - x0)] = labels[z, y, x] == label

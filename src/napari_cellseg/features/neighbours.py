@@ -11,8 +11,7 @@ from scipy.spatial import cKDTree
 from napari_cellseg.features.contacts import TOUCHING_GAP, find_contacts
 from napari_cellseg.features.feature import Columns, Feature
 from napari_cellseg.features.gaps import nearest_gaps
-from napari_cellseg.features.intensity import stack_boxes
-from napari_cellseg.features.objects import Objects
+from napari_cellseg.features.objects import Objects, stack_boxes
 from napari_cellseg.features.reach import within_reach
 
 DENSITY_RADIUS = 100

@@ -125,6 +125,16 @@ def readable_labels(labels: Any) -> NDArray[Any]:
     return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
 
 
+def stack_boxes(objects: Objects) -> NDArray[np.int64]:
+    """Boxes (N, 6) as z0, y0, x0, z1, y1, x1, of a plane too."""
+    ndim = objects.ndim
+    boxes = np.zeros((len(objects), 6), np.int64)
+    boxes[:, 3] = 1
+    boxes[:, 3 - ndim : 3] = objects.boxes[:, :ndim]
+    boxes[:, 6 - ndim :] = objects.boxes[:, ndim:]
+    return boxes
+
+
 def _checked_spacing(spacing: Sequence[float] | None, ndim: int) -> tuple[float, ...]:
     size = (1.0,) * ndim if spacing is None else tuple(float(s) for s in spacing)
     if len(size) != ndim or not all(np.isfinite(size)) or not all(s > 0 for s in size):

@@ -13,28 +13,26 @@ _RATIO = 2.25
 
 
 @njit(cache=True, nogil=True)
-def bucket_counts() -> Any:
-    """Room that `fill_quantiles` works in."""
-    return np.empty((2, BUCKETS), np.int64)
+def quantile_room(most: int) -> Any:
+    """Room that `fill_quantiles` works in, for up to so many values: values, buckets, counts."""
+    return np.empty(most), np.empty(most, np.uint8), np.empty((2, BUCKETS), np.int64)
 
 
 @njit(cache=True, nogil=True)
-def fill_quantiles(
-    values: Any, low: float, high: float, shares: Any, scratch: Any, counts: Any, found: Any
-) -> None:
+def fill_quantiles(values: Any, low: float, high: float, shares: Any, room: Any, found: Any) -> None:
     """Quantiles of rising shares (at least 1 / `FEW` apart), linear between order statistics.
 
     Values go into buckets of equal width; only those that share a bucket with a wanted order statistic are
     sorted.
     """
-    n = len(values)
+    n, scratch = len(values), room[0]
     scale = BUCKETS / (high - low) if high > low else 0.0
     kept, left_out = n, np.zeros((len(shares), 2), np.int64)
     if n <= FEW or not 1e-290 < scale < 1e290:
         for i in range(n):
             scratch[i] = values[i]
     else:
-        kept = _keep_wanted(values, low, scale, shares, scratch, counts, left_out)
+        kept = _keep_wanted(values, low, scale, shares, room, left_out)
     ordered = scratch[:kept]
     sort_in_place(ordered)
     for i in range(len(shares)):
@@ -46,14 +44,21 @@ def fill_quantiles(
 
 
 @njit(cache=True, nogil=True)
-def _keep_wanted(
-    values: Any, low: float, scale: float, shares: Any, scratch: Any, counts: Any, left_out: Any
-) -> int:
-    """How many values are kept in `scratch`; fills how many lower ones are not, for each wanted rank."""
+def _find_buckets(values: Any, low: float, scale: float, buckets: Any) -> None:
+    """No branches and nothing that depends on the value before, for a vector unit."""
+    for i in range(len(values)):
+        buckets[i] = np.uint8(min(np.int32((values[i] - low) * scale), np.int32(BUCKETS - 1)))
+
+
+@njit(cache=True, nogil=True)
+def _keep_wanted(values: Any, low: float, scale: float, shares: Any, room: Any, left_out: Any) -> int:
+    """How many values are kept in the room; fills how many lower ones are not, for each wanted rank."""
     n = len(values)
+    scratch, buckets, counts = room
+    _find_buckets(values, low, scale, buckets[:n])
     counts[:] = 0
-    for value in values:
-        counts[0, min(int((value - low) * scale), BUCKETS - 1)] += 1
+    for i in range(n):
+        counts[0, buckets[i]] += 1
     bucket, seen, left = 0, 0, 0
     for i in range(len(shares)):
         for j in range(2):
@@ -65,10 +70,9 @@ def _keep_wanted(
             counts[1, bucket] = 1
             left_out[i, j] = left
     kept = 0
-    for value in values:
-        if counts[1, min(int((value - low) * scale), BUCKETS - 1)] == 1:
-            scratch[kept] = value
-            kept += 1
+    for i in range(n):
+        scratch[kept] = values[i]
+        kept += counts[1, buckets[i]]
     return kept
 
 

@@ -6,8 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from napari_cellseg.features.intensity import stack_boxes
-from napari_cellseg.features.objects import Objects
+from napari_cellseg.features.objects import Objects, stack_boxes
 
 
 def within_reach(objects: Objects, others: Objects, radius: float = 0.0) -> NDArray[np.bool_]:
@@ -104,7 +103,7 @@ def _mark_reachable(
         for ty in range(max(top - rings, 0), min(bottom + rings + 1, down)):
             for place in range(bounds[ty, max(left - rings, 0)], bounds[ty, min(right + rings + 1, across)]):
                 j = members[place]
-                if j != own[k] and _least_between(own_boxes, k, boxes, j, size) <= max(nearest, least):
+                if j != own[k] and least_between(own_boxes, k, boxes, j, size) <= max(nearest, least):
                     kept[j] = True
 
 
@@ -119,7 +118,7 @@ def _most_between(own_boxes: Any, k: int, boxes: Any, j: int, size: Any) -> floa
 
 
 @njit(cache=True, nogil=True)
-def _least_between(own_boxes: Any, k: int, boxes: Any, j: int, size: Any) -> float:
+def least_between(own_boxes: Any, k: int, boxes: Any, j: int, size: Any) -> float:
     """Squared distance between two boxes."""
     total = 0.0
     for axis in range(3):
