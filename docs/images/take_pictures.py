@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from napari_cellseg import segment
 from napari_cellseg.events import drain
-from napari_cellseg.images.simulation import simulate_fluorescence
+from napari_cellseg.images.simulation import simulate_fluorescence, simulate_timelapse
 from napari_cellseg.viewer import samples
 from napari_cellseg.viewer.correct_session import CorrectSession
 from napari_cellseg.viewer.feature_rows import write_rows
@@ -156,6 +156,7 @@ def measurement(viewer: napari.Viewer) -> None:
     take(viewer, "measure_plot", true_colours=True)
     plots.canvas.box.finish()
     comparison(viewer, dock)
+    growth(viewer, dock)
 
 
 def comparison(viewer: napari.Viewer, dock: MeasureDock) -> None:
@@ -183,6 +184,25 @@ def comparison(viewer: napari.Viewer, dock: MeasureDock) -> None:
     bar.setValue(panel.result.y())
     take(viewer, "measure_compare")
     viewer.canvas.grid.enabled = False
+
+
+def growth(viewer: napari.Viewer, dock: MeasureDock) -> None:
+    """The tab Images: the frames of a culture that divides, its growth curve and doubling time."""
+    viewer.layers.clear()
+    film = simulate_timelapse(16, (256, 256), division=0.05, seed=2)
+    placed = {"axis_labels": ("t", "y", "x"), "scale": (0.5, 0.5, 0.5), "units": ("h", "µm", "µm")}
+    viewer.add_image(film.image, name="culture", **placed)
+    layer = viewer.add_labels(film.labels, name="culture cells", **placed)
+    viewer.dims.set_current_step(0, 15)
+    viewer.reset_view()
+    dock.tabs.setCurrentIndex(0)
+    wait(lambda: dock.panel.form.layer is layer and dock.panel.button.isEnabled())
+    dock.panel.button.click()
+    wait(lambda: not dock.panel.job.running)
+    dock.tabs.setCurrentIndex(4)
+    dock.images.button.click()
+    wait(lambda: not dock.images.job.running)
+    take(viewer, "measure_images")
 
 
 def lasso(canvas: PlotCanvas, corners: list[tuple[float, float]]) -> None:
