@@ -96,7 +96,7 @@ def test_a_file_with_its_card_beside_inside_or_nowhere(
     weights.with_suffix(".json").unlink()
     with pytest.raises(ModelError, match=r"have no model card.*'cells.json'"):
         find_model(weights)
-    other = tmp_path / "weights.pt"
+    other = tmp_path / "weights.safetensors"
     other.write_bytes(b"x")
     with pytest.raises(ModelError, match="have no model card"):
         find_model(other)
