@@ -4,6 +4,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import PurePath
 from typing import Any
 
@@ -12,18 +13,21 @@ from napari_cellseg.datasets.encoding import pixels_hash
 from napari_cellseg.datasets.files import file_writers, write_all
 from napari_cellseg.datasets.moving import write_record
 from napari_cellseg.datasets.names import safe_name
+from napari_cellseg.datasets.reading import read_source
 from napari_cellseg.datasets.record import KINDS, Entry, Record, counted, file_path
 from napari_cellseg.datasets.sample import Origin, Pixels, Sample, Split
 from napari_cellseg.datasets.settings import Settings
 from napari_cellseg.datasets.splitting import choose_split, is_place, unit_keys
 from napari_cellseg.datasets.transaction import Transaction
-from napari_cellseg.datasets.twins import Signatures, signature
+from napari_cellseg.datasets.twins import Signatures, is_twin, signature
 from napari_cellseg.errors import DatasetError
 from napari_cellseg.outputs import output_error
 from napari_cellseg.provenance import versions
 
 _WRITERS = 3
 """Files of an image that are compressed side by side."""
+_CANDIDATES = 8
+"""Images with a similar signature whose pixels are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +148,17 @@ class Intake:
     def _twin(self, entry: Entry, pixels: Pixels) -> str:
         """The most alike image that nothing else keeps together with this one."""
         keys = set(unit_keys(entry))
-        for name, _ in self._signatures.alike(entry.signature):
-            if name != entry.name and not keys & set(unit_keys(self._catalogue[name])):
-                return name
-        return ""
+        found = (self._catalogue[name] for name in self._signatures.alike(entry.signature))
+        others = (e for e in found if e.name != entry.name and not keys & set(unit_keys(e)))
+        return next((e.name for e in islice(others, _CANDIDATES) if self._is_twin(pixels, e)), "")
+
+    def _is_twin(self, pixels: Pixels, other: Entry) -> bool:
+        """Whether the details agree too; of an image that cannot be read any more the signature counts."""
+        path = self._transaction.staged(file_path("source", other.split, other.name))
+        try:
+            return is_twin(pixels, read_source(path, other))
+        except DatasetError:
+            return True
 
     def _split(self, entry: Entry, wanted: Split | None) -> Split:
         if wanted is not None:

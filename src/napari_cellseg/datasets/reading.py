@@ -32,16 +32,15 @@ def read_sample(folder: Path, record: Record) -> Sample:
     return Sample(
         name,
         _annotation(labels, record.table, masks),
-        lambda: read_source(folder, record),
+        lambda: read_source(folder / file_path("source", split, name), record),
         record.origin,
         split,
         _read_plane(ignored, size).astype(bool) if ignored.exists() else None,
     )
 
 
-def read_source(folder: Path, entry: Entry) -> Pixels:
-    """Untouched pixels of an image, (Y, X[, C]); errors as in `read_sample`."""
-    path = folder / file_path("source", entry.split, entry.name)
+def read_source(path: Path, entry: Entry) -> Pixels:
+    """Untouched pixels of an image, (Y, X[, C]), from their file; errors as in `read_sample`."""
     (pixels,) = _read_pages(path, entry.shape[:2], only_one=True)
     if pixels.size != prod(entry.shape):
         raise DatasetError(

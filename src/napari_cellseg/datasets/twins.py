@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import irfft2, rfft2
 from scipy.ndimage import gaussian_filter
 
 from napari_cellseg.datasets.sample import Pixels
@@ -14,9 +15,13 @@ GRID = 32
 """Rows and columns of a signature."""
 REACH = 2
 """Cells of that grid by which a twin may be moved."""
-ALIKE = 0.9
-"""Least correlation of the signatures of twins."""
-_CONTRAST = 0.02
+ALIKE = 0.85
+"""Least correlation of the signatures of twins; of images that have nothing in common it is below 0.75."""
+EQUAL = 0.75
+"""Least correlation of their details; of images that have nothing in common it is below 0.4."""
+_FINE = 192
+"""Longer edge of the planes on which details are compared."""
+_CONTRAST = 0.01
 """Least standard deviation of a signature, as a share of the image's range; below it shows nothing."""
 _INSIDE = GRID - 2 * REACH
 
@@ -26,20 +31,20 @@ Grid = NDArray[np.float32]
 def signature(pixels: Pixels) -> str:
     """What near-duplicates of a plane are found by, as text.
 
-    The plane's means on a grid of 32 × 32, from which its slow changes (illumination) are taken away; one
-    byte each. Empty where nothing stands out of the noise: such images are like none.
+    The plane blurred to a grid of 32 × 32, so that moves by a few pixels matter little, without its slow
+    changes (illumination); one byte each. Empty where nothing stands out of the noise: such images are
+    like none.
 
     Parameters
     ----------
     pixels : (Y, X) or (Y, X, C) ndarray
         Any bool, integer or float type; channels are averaged.
     """
-    step = max(1, int(np.sqrt(pixels.shape[0] * pixels.shape[1] / 2**18)))
-    limits = intensity_range(pixels[::step, ::step])
+    limits = _limits(pixels)
     if limits.is_constant:
         return ""
-    means = block_means(pixels, limits, (GRID, GRID))
-    detail = means - gaussian_filter(means, GRID / 6)
+    means = block_means(pixels, limits, (2 * GRID, 2 * GRID))
+    detail = _band(means, 2, GRID / 3)[::2, ::2]
     spread = float(detail.std())
     if spread < _CONTRAST:
         return ""
@@ -62,6 +67,46 @@ def block_means(pixels: Pixels, limits: IntensityRange, shape: tuple[int, int]) 
         line = band.reshape(band.shape[0], width, -1).mean(axis=(0, 2))
         means[i] = np.add.reduceat(line, starts) / widths
     return means
+
+
+def is_twin(pixels: Pixels, others: Pixels) -> bool:
+    """Whether two planes whose signatures are alike show the same in detail too, moved by a few pixels.
+
+    The largest cross-correlation of both at an edge of `_FINE` pixels, without what is coarser than some
+    pixels, where shapes and places of cells may agree by chance.
+
+    Parameters
+    ----------
+    pixels, others : (Y, X) or (Y, X, C) ndarray
+        Their shapes may differ.
+    """
+    height, width = pixels.shape[:2]
+    edge = min(_FINE, max(*pixels.shape[:2], *others.shape[:2]))
+    scale = edge / max(height, width)
+    shape = max(8, round(height * scale)), max(8, round(width * scale))
+    one, two = (rfft2(_detail(plane, shape)) for plane in (pixels, others))
+    moved = irfft2(one * two.conj(), shape)
+    reach = [max(2, n // 16) for n in shape]
+    near = np.roll(moved, reach, (0, 1))[: 2 * reach[0] + 1, : 2 * reach[1] + 1]
+    return bool(near.max() >= EQUAL)
+
+
+def _detail(pixels: Pixels, shape: tuple[int, int]) -> Grid:
+    limits = _limits(pixels)
+    if limits.is_constant:
+        return np.zeros(shape, np.float32)
+    return _normed(_band(block_means(pixels, limits, shape), 1, 6)).reshape(shape)
+
+
+def _band(means: Grid, fine: float, coarse: float) -> Grid:
+    """What is neither finer nor coarser than these widths of a Gaussian."""
+    band: Grid = gaussian_filter(means, fine) - gaussian_filter(means, coarse)
+    return band
+
+
+def _limits(pixels: Pixels) -> IntensityRange:
+    step = max(1, int(np.sqrt(pixels.shape[0] * pixels.shape[1] / 2**18)))
+    return intensity_range(pixels[::step, ::step])
 
 
 class Signatures:
@@ -91,8 +136,8 @@ class Signatures:
         grid = _grid(text)
         self._rows[place] = 0 if grid is None else _normed(grid[REACH:-REACH, REACH:-REACH])
 
-    def alike(self, text: str) -> list[tuple[str, float]]:
-        """Names of the images like one with this signature, and their correlation; the most alike first."""
+    def alike(self, text: str) -> list[str]:
+        """Names of the images whose signature is like this one; the most alike first."""
         grid = _grid(text)
         if grid is None or not self._names:
             return []
@@ -102,8 +147,8 @@ class Signatures:
             for x in range(2 * REACH + 1)
         ]
         best = (self._rows[: len(self._names)] @ np.stack(moved, axis=1)).max(axis=1)
-        found = [(self._names[i], float(best[i])) for i in np.flatnonzero(best >= ALIKE)]
-        return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+        found = [(-float(best[i]), self._names[i]) for i in np.flatnonzero(best >= ALIKE)]
+        return [name for _, name in sorted(found)]
 
 
 def _grid(text: str) -> Grid | None:
