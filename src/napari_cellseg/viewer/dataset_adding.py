@@ -1,6 +1,6 @@
 """What of a viewer's layers is added to a dataset."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
@@ -14,18 +14,24 @@ from numpy.typing import NDArray
 from napari_cellseg.datasets.annotation import Annotation
 from napari_cellseg.datasets.intake import Added
 from napari_cellseg.datasets.names import safe_name
-from napari_cellseg.datasets.sample import Origin, Sample, Split
+from napari_cellseg.datasets.sample import Origin, Region, Sample, Split
 from napari_cellseg.datasets.stacks import Stack, open_stack, plane_name
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.errors import CellSegError, OptionError
 from napari_cellseg.events import Job
 from napari_cellseg.images.reading import file_stem
-from napari_cellseg.review.status import Status
 from napari_cellseg.viewer.dataset_layers import opened_from
 from napari_cellseg.viewer.dataset_objects import object_rows
+from napari_cellseg.viewer.dataset_preview import (
+    Preview,
+    box_of,
+    preview_accepted,
+    preview_plane,
+    preview_region,
+)
 from napari_cellseg.viewer.dataset_regions import reviewed_mask
 from napari_cellseg.viewer.dataset_rows import counted
-from napari_cellseg.viewer.dataset_selection import accepted_only, cut_objects, within
+from napari_cellseg.viewer.dataset_selection import accepted_only, within
 from napari_cellseg.viewer.layer_image import LayerImage, read_layer
 from napari_cellseg.viewer.measure_inputs import MeasuredLabels, read_labels
 from napari_cellseg.viewer.pixel_size import source_path
@@ -155,13 +161,14 @@ def request_sentence(request: AddRequest, names: Collection[str] = ()) -> str:
     CellSegError
         Where nothing of the first plane can be added.
     """
-    whole = next(_planes(request))
-    first = _chosen(whole, request)
-    height, width = first.annotation.shape
-    told = [f"'{first.name}', {width} × {height} pixels: {_words(whole, first, request)}"]
+    labels, choices = _labels(request, request.planes[0]), request.choices
+    found = _preview(labels, request)
+    y0, x0, y1, x1 = found.region
+    name = _name(request, request.planes[0], found.region)
+    told = [f"'{name}', {x1 - x0} × {y1 - y0} pixels: {_words(found, choices.what)}"]
     others = len(request.planes) - 1
     told += [f"And {counted(others, 'other plane')} of the stack, in one group."] if others else []
-    told += [f"⚠ The dataset has '{first.name}': it is replaced."] if first.name in names else []
+    told += [f"⚠ The dataset has '{name}': it is replaced."] if name in names else []
     return " ".join(told)
 
 
@@ -210,52 +217,69 @@ def _origin(layer: Image, image: LayerImage, choices: AddChoices) -> Origin:
 
 def _samples(request: AddRequest) -> Iterator[Sample]:
     """A sample per plane, with what was chosen of it."""
-    for sample in _planes(request):
-        yield _chosen(sample, request)
-
-
-def _planes(request: AddRequest) -> Iterator[Sample]:
-    """A sample per whole plane; its pixels are read when asked."""
-    stack, choices = request.stack, request.choices
-    lengths = {a.lower(): n for a, n in zip(stack.outer, stack.outer_shape, strict=True) if n > 1}
     for index in request.planes:
-        at = dict(zip(stack.outer, (int(i) for i in index), strict=True))
-        position = {axis: at[axis.upper()] for axis in lengths}
-        labels = np.asarray(request.labels.data[tuple(at[a] for a in request.labels.axes[:-2])])
-        group = choices.group or (choices.name if position else "")
-        yield Sample(
-            plane_name(choices.name, position, lengths),
-            Annotation.from_labels(labels.copy(), request.table),
-            partial(stack.read, index, None),
-            replace(request.origin, position=position, group=group),
-            choices.split,
-        )
+        whole = _plane(request, index)
+        if request.choices.what is AddWhat.ACCEPTED:
+            yield accepted_only(whole)
+        elif request.mask is None:
+            yield whole
+        else:
+            yield within(whole, request.mask).renamed(_name(request, index, box_of(request.mask)))
 
 
-def _chosen(sample: Sample, request: AddRequest) -> Sample:
-    """What is added of a plane. Regions have their place in the name, so that several of an image fit."""
-    if request.choices.what is AddWhat.ACCEPTED:
-        return accepted_only(sample)
-    if request.mask is None:
-        return sample
-    found = within(sample, request.mask)
-    y, x = (found.origin.region or (0, 0))[:2]
-    return found.renamed(f"{sample.name}_y{y:04d}_x{x:04d}")
+def _plane(request: AddRequest, index: Sequence[int]) -> Sample:
+    """A whole plane; its pixels are read when asked."""
+    position = _position(request, index)
+    choices = request.choices
+    group = choices.group or (choices.name if position else "")
+    return Sample(
+        _name(request, index),
+        Annotation.from_labels(_labels(request, index).copy(), request.table),
+        partial(request.stack.read, index, None),
+        replace(request.origin, position=position, group=group),
+        choices.split,
+    )
 
 
-def _words(whole: Sample, chosen: Sample, request: AddRequest) -> str:
+def _labels(request: AddRequest, index: Sequence[int]) -> NDArray[np.integer]:
+    at = dict(zip(request.stack.outer, index, strict=True))
+    return np.asarray(request.labels.data[tuple(at[axis] for axis in request.labels.axes[:-2])])
+
+
+def _lengths(request: AddRequest) -> dict[str, int]:
+    """Lengths of the axes that number the planes, of those that have several."""
+    stack = request.stack
+    return {a.lower(): n for a, n in zip(stack.outer, stack.outer_shape, strict=True) if n > 1}
+
+
+def _position(request: AddRequest, index: Sequence[int]) -> dict[str, int]:
+    at = dict(zip(request.stack.outer.lower(), (int(i) for i in index), strict=True))
+    return {axis: at[axis] for axis in _lengths(request)}
+
+
+def _name(request: AddRequest, index: Sequence[int], region: Region | None = None) -> str:
+    """Name of what is added of a plane. That of a region has its place in it, so that several fit."""
+    name = plane_name(request.choices.name, _position(request, index), _lengths(request))
+    if request.mask is None or region is None:
+        return name
+    return f"{name}_y{region[0]:04d}_x{region[1]:04d}"
+
+
+def _preview(labels: NDArray[np.integer], request: AddRequest) -> Preview:
+    if request.mask is not None:
+        return preview_region(labels, request.table, request.mask)
+    accepted = request.choices.what is AddWhat.ACCEPTED
+    return (preview_accepted if accepted else preview_plane)(labels, request.table)
+
+
+def _words(found: Preview, what: AddWhat) -> str:
     """How many objects are added, and what becomes of the others."""
-    objects, left = len(chosen.annotation), _not_reviewed(chosen)
-    told = f"{counted(objects, 'object')}, {f'{left:,} not reviewed' if left else 'all reviewed'}."
-    if request.choices.what is AddWhat.ACCEPTED:
-        blank = _not_reviewed(whole)
-        blanked = f"{counted(blank, 'other')} not reviewed: blanked out in the picture for training"
-        return f"{counted(objects, 'object')} accepted or edited{f', {blanked}' if blank else ''}."
-    if left:
+    if what is AddWhat.ACCEPTED:
+        blanked = f"{counted(found.blanked, 'other')} not reviewed: blanked out in the picture for training"
+        told = f"{counted(found.objects, 'object')} accepted or edited"
+        return f"{told}, {blanked}." if found.blanked else f"{told}."
+    left = f"{found.unreviewed:,} not reviewed" if found.unreviewed else "all reviewed"
+    told = f"{counted(found.objects, 'object')}, {left}."
+    if found.unreviewed:
         told = f"{told} Those count as right: accept or delete them before, where they are not."
-    cut = 0 if request.mask is None else cut_objects(whole, request.mask)
-    return f"{told} {counted(cut, 'object')} cut by its border." if cut else told
-
-
-def _not_reviewed(sample: Sample) -> int:
-    return int((sample.annotation.objects["status"] == Status.PREDICTED.value).sum())
+    return f"{told} {counted(found.cut, 'object')} cut by its border." if found.cut else told

@@ -118,6 +118,8 @@ def open_sample(viewer: ViewerModel, folder: Path, sample: Sample, pixels: Any) 
 
 def show_object(viewer: ViewerModel, layer: Labels, objects: Sequence[int]) -> None:
     """Select the first of some objects and show its place, where it is in the layer."""
+    if not objects:
+        return
     index = ObjectIndex.build(layer.data)
     label = next((label for label in objects if label in index), None)
     if label is not None:

@@ -10,6 +10,7 @@ from napari_cellseg.datasets.annotation import Annotation
 from napari_cellseg.datasets.sample import Pixels, Region, Sample
 from napari_cellseg.errors import OptionError
 from napari_cellseg.review.status import Status
+from napari_cellseg.viewer.dataset_preview import box_of
 
 Bits = NDArray[np.bool_]
 
@@ -33,7 +34,7 @@ def accepted_only(sample: Sample) -> Sample:
         raise OptionError("No object was accepted yet: review them in the CellSeg correct dock.")
     found = np.isin(sample.annotation.labels, kept)
     others = (sample.annotation.labels != 0) & ~found
-    return _cut(replace(sample, annotation=sample.annotation.take(kept)), _box(found), others)
+    return _cut(replace(sample, annotation=sample.annotation.take(kept)), box_of(found), others)
 
 
 def within(sample: Sample, mask: Bits) -> Sample:
@@ -48,13 +49,7 @@ def within(sample: Sample, mask: Bits) -> Sample:
     """
     inside = np.where(mask, sample.annotation.labels, 0).astype(np.int32)
     annotation = Annotation.from_labels(inside, sample.annotation.objects)
-    return _cut(replace(sample, annotation=annotation), _box(mask), ~mask)
-
-
-def cut_objects(sample: Sample, mask: Bits) -> int:
-    """Number of objects that a region cuts."""
-    labels = sample.annotation.labels
-    return len(np.setdiff1d(np.intersect1d(labels[mask], labels[~mask]), 0))
+    return _cut(replace(sample, annotation=annotation), box_of(mask), ~mask)
 
 
 def _cut(sample: Sample, region: Region, ignored: Bits) -> Sample:
@@ -73,8 +68,3 @@ def _cut(sample: Sample, region: Region, ignored: Bits) -> Sample:
 
 def _reader(sample: Sample, window: tuple[slice, slice]) -> Callable[[], Pixels]:
     return lambda: sample.pixels()[window]
-
-
-def _box(mask: Bits) -> Region:
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1

@@ -18,7 +18,6 @@ from napari_cellseg.viewer.dataset_adding import (
     AddWhat,
     make_request,
     plane_count,
-    request_sentence,
     suggested_name,
 )
 from napari_cellseg.viewer.dataset_objects import classes_of
@@ -26,6 +25,7 @@ from napari_cellseg.viewer.dataset_rows import DatasetRow
 from napari_cellseg.viewer.run_on import add_region_layer
 from napari_cellseg.widgets.connections import Connections
 from napari_cellseg.widgets.correct_buttons import small_button
+from napari_cellseg.widgets.dataset_preview import PreviewWorker
 from napari_cellseg.widgets.fields import (
     NarrowCombo,
     Sentence,
@@ -64,6 +64,8 @@ class AddPanel(QWidget):
         self.name = QLineEdit()
         self.sentence = Sentence("What will be added")
         self.button = primary_button("&Add to the dataset")
+        self._preview = PreviewWorker(self)
+        self._preview.told.connect(self._on_told)
         self._check = Coalesced(self.check, INTERVAL, later_of(self))
         self._build()
         self._connect()
@@ -99,16 +101,31 @@ class AddPanel(QWidget):
         self._check.request()
 
     def check(self) -> None:
-        """Say what will be added, or why nothing can be."""
+        """Look at what would be added; what that is is said as soon as it is counted."""
         set_row_visible(self._form, self._region_row, self.what.currentData() is AddWhat.REGION)
-        words, problem, self.request = "", "", None
         try:
-            request = self._make_request()
-            words = request_sentence(request, self._names)
-            self.request = request
+            self._preview.ask(self._make_request(), self._names)
         except CellSegError as error:
-            problem = str(error)
-        self.sentence.say(f"⚠ {problem}" if problem else words)
+            self._preview.forget()
+            self._fail(error)
+            return
+        self._enable("" if self.request is not None else "Wait a moment: the objects are counted.")
+
+    def _on_told(self, request: AddRequest, words: str | CellSegError) -> None:
+        if isinstance(words, CellSegError):
+            self._fail(words)
+        else:
+            self.request = request
+            self.sentence.say(words)
+            self._enable("")
+
+    def _fail(self, error: CellSegError) -> None:
+        """Say why nothing can be added."""
+        self.request = None
+        self.sentence.say(f"⚠ {error}")
+        self._enable(str(error))
+
+    def _enable(self, problem: str) -> None:
         why = self._why or problem
         self.button.setEnabled(not why)
         explain(self.button, "Add to the dataset", why or "Write image, labels and table into the dataset.")
@@ -205,6 +222,7 @@ class AddPanel(QWidget):
             self.shapes.choose(add_region_layer(self._viewer, self.image.layer))
 
     def _on_add(self) -> None:
-        self.check()
-        if self.request is not None and self.button.isEnabled():
-            self.asked.emit(self.request)
+        try:
+            self.asked.emit(self._make_request())
+        except CellSegError as error:
+            self._fail(error)

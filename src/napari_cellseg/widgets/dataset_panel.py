@@ -172,7 +172,8 @@ class DatasetPanel(QWidget):
         if layer is None:
             self.work.run(loading(dataset, name), lambda found: self._on_loaded(found, objects))
             return
-        layer.visible = True
+        for shown in (*opened_from(layer).beside, layer):
+            shown.visible = True
         self._viewer.layers.selection.active = layer
         self.notes.say(f"'{name}' is open already.")
         show_object(self._viewer, layer, objects)
