@@ -20,6 +20,7 @@ from napari_cellseg.datasets.formats.format import Format, Notes
 from napari_cellseg.datasets.formats.image_files import ImageFolder, Stems, write_image
 from napari_cellseg.datasets.formats.outlines import (
     COLOURS,
+    FARTHEST,
     IGNORED,
     Names,
     Outline,
@@ -29,11 +30,11 @@ from napari_cellseg.datasets.formats.outlines import (
     on_planes,
     outline_samples,
     plain_text,
+    said_shape,
     split_of,
     status_of,
 )
 from napari_cellseg.datasets.formats.polygons import Ring, RingPolygon, corner_polygons
-from napari_cellseg.datasets.formats.runs import LARGEST_PLANE
 from napari_cellseg.datasets.formats.tally import Tally
 from napari_cellseg.datasets.sample import Sample
 from napari_cellseg.errors import DatasetError
@@ -46,8 +47,6 @@ _NO_AREA = "{} features have no area (points, lines, or nothing at all) and were
 _PARENTS = "{} annotations around detections are areas, not objects, and were left out"
 _UNCLASSIFIED = "{} objects have no class and are called cell"
 _OTHER = "{} features are no objects (the whole image, TMA cores, regions) and were left out"
-FARTHEST = 1e9
-"""Pixels from the origin beyond which a coordinate is taken for broken."""
 
 
 def write_geojson(samples: Iterable[Sample], folder: Path, classes: Sequence[str]) -> Iterator[str]:
@@ -180,7 +179,9 @@ def _read_file(path: Path, tally: Tally) -> OutlineFile:
         if outline is not None:
             outlines.append(outline)
     name = plain_text(image.get("name"), path.stem)
-    return OutlineFile(path, on_planes(outlines), name, _shape(image, path), split_of(image.get("split")))
+    return OutlineFile(
+        path, on_planes(outlines), name, said_shape(image, f"'{path}', image"), split_of(image.get("split"))
+    )
 
 
 def _compact(entry: dict[str, Any]) -> dict[str, Any]:
@@ -295,16 +296,6 @@ def _confidence(measurements: Any) -> float:
 def _position(plane: Any) -> dict[str, int]:
     found = {axis: plane.get(axis) for axis in ("t", "z")} if isinstance(plane, dict) else {}
     return {axis: at for axis, at in found.items() if type(at) is int and 0 <= at < FARTHEST}
-
-
-def _shape(image: dict[str, Any], path: Path) -> tuple[int, int] | None:
-    """Rows and columns that our own files tell."""
-    height, width = image.get("height"), image.get("width")
-    if type(height) is not int or type(width) is not int:
-        return None
-    if height < 1 or width < 1 or height * width > LARGEST_PLANE:
-        raise DatasetError(f"'{path}', image: planes of 1 to {LARGEST_PLANE:,} pixels are read.")
-    return height, width
 
 
 FORMATS = (

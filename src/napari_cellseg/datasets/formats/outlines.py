@@ -34,6 +34,8 @@ COLOURS = (
     (204, 121, 167),
 )
 """Colours of classes in their order, safe for colour-blind eyes: Okabe and Ito's."""
+FARTHEST = 1e9
+"""Pixels from the origin beyond which a coordinate is taken for broken."""
 LONGEST = 1000
 """Letters of a text that is taken from a file."""
 _ENDINGS = (*(s for s in IMAGE_SUFFIXES if s not in (".npy", ".zarr")), ".ome.tif", ".ome.tiff")
@@ -118,9 +120,12 @@ def outline_samples(file: OutlineFile, image: Path | None, tally: Tally) -> Iter
     DatasetError
         Where the image cannot be read or has no such plane, or the outlines need absurd sizes.
     """
+    told = any(outline.position for outline in file.outlines)
+    one_plane = not told or (image is not None and not _has_planes(image))
     planes: dict[tuple[tuple[str, int], ...], list[Outline]] = {}
     for outline in file.outlines:
-        planes.setdefault(tuple(sorted(outline.position.items())), []).append(outline)
+        key = () if one_plane else tuple(sorted(outline.position.items()))
+        planes.setdefault(key, []).append(outline)
     lengths = {axis: at + 1 for key in planes for axis, at in sorted(key)}
     for key in sorted(planes) or [()]:
         position = dict(key)
@@ -154,6 +159,16 @@ def _plane(
             f"to {LARGEST_PLANE:,} pixels are read."
         )
     return (max(1, int(rows)), max(1, int(columns))), None
+
+
+def _has_planes(image: Path) -> bool:
+    """Whether an image has several planes along t or z."""
+    try:
+        opened = read_image(image)
+    except (ImageError, OSError) as error:
+        raise DatasetError(str(error)) from error
+    sizes = zip(opened.axes or "", opened.data.shape, strict=False)
+    return any(n > 1 for axis, n in sizes if axis in "TZ")
 
 
 def _read_plane(path: Path, position: Mapping[str, int]) -> Pixels:
@@ -218,6 +233,22 @@ def image_of(path: Path, stem: str, folder: ImageFolder) -> Path | None:
     endings = ("", *_ENDINGS) if name_of(stem) != stem else _ENDINGS
     found = folder.find(stem, f"'{path}'", suffixes=endings)
     return found if found is not None and found.is_file() else None
+
+
+def said_shape(said: Mapping[str, Any], where: str) -> tuple[int, int] | None:
+    """Rows and columns of the image, where our own files tell them.
+
+    Raises
+    ------
+    DatasetError
+        Where they are absurd.
+    """
+    height, width = said.get("height"), said.get("width")
+    if type(height) is not int or type(width) is not int:
+        return None
+    if height < 1 or width < 1 or height * width > LARGEST_PLANE:
+        raise DatasetError(f"{where}: planes of 1 to {LARGEST_PLANE:,} pixels are read.")
+    return height, width
 
 
 def split_of(value: Any) -> Split | None:

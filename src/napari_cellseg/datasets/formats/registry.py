@@ -6,7 +6,7 @@ from pathlib import Path
 from napari_cellseg.datasets.formats.format import Format
 from napari_cellseg.errors import DatasetError
 
-_MODULES: tuple[str, ...] = ("yolo", "coco", "run_lengths", "geojson", "mask_folder", "label_pairs")
+_MODULES: tuple[str, ...] = ("yolo", "coco", "run_lengths", "geojson", "imagej", "mask_folder", "label_pairs")
 """Files of this folder, each with a tuple `FORMATS`, in the order in which they are offered and tried."""
 
 
