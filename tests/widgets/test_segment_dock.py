@@ -12,11 +12,13 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QSlider, QWidget
 
-from napari_cellseg.errors import DeviceError
+from napari_cellseg.errors import DeviceError, ModelError
 from napari_cellseg.events import Progress
+from napari_cellseg.models.registry import find_model
 from napari_cellseg.viewer.choices import SegmentChoices
 from napari_cellseg.viewer.run_on import RunOn
 from napari_cellseg.viewer.settings import load_choices, save_choices, settings_file
+from napari_cellseg.widgets import model_form
 from napari_cellseg.widgets.segment_dock import SegmentDock
 
 from .conftest import TIMEOUT
@@ -328,6 +330,35 @@ def test_a_file_that_is_no_model_is_said(dock: SegmentDock, tmp_path) -> None:
     dock.panel.model_form.open_model(str(path))
     assert "cells.onnx" in dock.panel.error.sentence.text()
     assert dock.panel.choices().model == "nuclei"
+
+
+def test_a_pickle_is_opened_only_after_it_was_trusted(
+    qtbot, dock: SegmentDock, tmp_path, monkeypatch
+) -> None:
+    opened = []
+
+    def find(path):
+        if str(path).endswith(".pt"):
+            opened.append(path)
+            raise ModelError("no weights of a network")
+        return find_model(path)
+
+    monkeypatch.setattr(model_form, "find_model", find)
+    form = dock.panel.model_form
+    path = tmp_path / "cells.pt"
+    path.write_bytes(b"a pickle")
+    form.open_model(str(path))
+    assert "Trust this file" in dock.panel.error.sentence.text()
+    assert not form.trust.isHidden()
+    assert not opened
+    form.trust.click()
+    assert form.trust.isHidden()
+    qtbot.waitUntil(lambda: "no weights of a network" in dock.panel.error.sentence.text())
+    qtbot.waitUntil(form.open_file.isEnabled)
+    assert opened == [str(path)]
+    form.open_model(str(path))
+    qtbot.waitUntil(lambda: len(opened) == 2)
+    qtbot.waitUntil(form.open_file.isEnabled)
 
 
 def test_a_stack_offers_planes_and_links(qtbot, dock: SegmentDock, viewer: ViewerModel) -> None:

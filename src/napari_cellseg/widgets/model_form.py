@@ -15,15 +15,18 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import create_worker
 
-from napari_cellseg.errors import CellSegError
+from napari_cellseg.errors import CellSegError, UntrustedFileError
 from napari_cellseg.models.card import ModelCard
 from napari_cellseg.models.devices import available_devices
 from napari_cellseg.models.registry import find_model, list_models
+from napari_cellseg.models.trust import check_trusted, trust_file
 from napari_cellseg.viewer.choices import SIZE_TITLES, SegmentChoices
 from napari_cellseg.widgets.confidence_slider import ConfidenceSlider
 from napari_cellseg.widgets.fields import NarrowCombo, add_row, as_tooltip, explain, new_form
 
-MODEL_FILES = "Models (*.onnx *.json *.pt *.safetensors);;All files (*)"
+MODEL_FILES = "Models (*.onnx *.json *.pt *.engine *.safetensors);;All files (*)"
+SLOW_SUFFIXES = (".pt", ".engine")
+"""Endings of files that take seconds to open, since torch must be loaded first."""
 
 
 class ModelForm(QWidget):
@@ -36,12 +39,14 @@ class ModelForm(QWidget):
         super().__init__(parent)
         self.model = NarrowCombo()
         self.open_file = QPushButton("&Open…")
+        self.trust = QPushButton("&Trust this file")
         self.size_by = NarrowCombo()
         self.size = QDoubleSpinBox()
         self.confidence = ConfidenceSlider()
         self.device = NarrowCombo()
         self.tile = QSpinBox()
         self._files: list[str] = []
+        self._untrusted = ""
         self._set_up()
         self._build()
         self._connect()
@@ -109,6 +114,12 @@ class ModelForm(QWidget):
             "The network that finds the objects. Default: nuclei, which comes with this plugin.",
             self.open_file,
         )  # fmt: skip
+        explain(
+            self.trust, "Trust this file",
+            "Open the file now and from now on. It can run any code that its author put inside.",
+        )  # fmt: skip
+        self.trust.setVisible(False)
+        self.form.addRow("", self.trust)
         sizes = QWidget()
         row = QHBoxLayout(sizes)
         row.setContentsMargins(0, 0, 0, 0)
@@ -143,6 +154,7 @@ class ModelForm(QWidget):
     def _connect(self) -> None:
         self.model.currentIndexChanged.connect(self._on_model)
         self.open_file.clicked.connect(self._on_open)
+        self.trust.clicked.connect(self._on_trust)
         for signal in (
             self.size_by.currentIndexChanged,
             self.size.valueChanged,
@@ -171,17 +183,63 @@ class ModelForm(QWidget):
             self.open_model(path)
 
     def open_model(self, path: str) -> None:
-        """Use a model file; where it is none, `failed` says why."""
+        """Use a model file; where it is none, `failed` says why.
+
+        A pickle that is not trusted yet is not opened: `trust` appears, which opens it. Files of which torch
+        must be loaded are opened in a thread.
+        """
+        self._untrusted = ""
         try:
-            find_model(path)
+            check_trusted(path)
+            if Path(path).suffix.lower() not in SLOW_SUFFIXES:
+                find_model(path)
+                self._use_file(path)
+                return
+        except UntrustedFileError as error:
+            self._untrusted = path
+            self.failed.emit(error)
+            return
         except CellSegError as error:
             self.failed.emit(error)
             return
+        finally:
+            self.trust.setVisible(bool(self._untrusted))
+        self.open_file.setEnabled(False)
+        worker = create_worker(_problem_of, path)
+        worker.returned.connect(lambda problem: self._on_opened(path, problem))
+        worker.finished.connect(lambda: self.open_file.setEnabled(True))
+        worker.start()
+
+    def _on_opened(self, path: str, problem: CellSegError | None) -> None:
+        if problem is None:
+            self._use_file(path)
+        else:
+            self.failed.emit(problem)
+
+    def _use_file(self, path: str) -> None:
         if path not in self._files:
             self._files.append(path)
         self.refresh_models()
         self.model.choose(path)
 
+    def _on_trust(self) -> None:
+        path = self._untrusted
+        try:
+            trust_file(path)
+        except CellSegError as error:
+            self.failed.emit(error)
+            return
+        self.open_model(path)
+
     def _on_devices(self, devices: tuple) -> None:
         entries = [("Automatic", "auto")] + [(d.title, d.name) for d in devices]
         self.device.fill(entries, keep=self.device.currentData())
+
+
+def _problem_of(path: str) -> CellSegError | None:
+    """Why a model file cannot be used; None where it can."""
+    try:
+        find_model(path)
+    except CellSegError as error:
+        return error
+    return None
