@@ -47,10 +47,21 @@ class CocoImage:
 
 @dataclass(frozen=True, slots=True)
 class CocoFile:
-    """A COCO file: its images with their annotations, and the names of its categories by id (as text)."""
+    """A COCO file.
+
+    Attributes
+    ----------
+    images : list of CocoImage
+        Its images with their annotations.
+    categories : dict of str to str
+        Names of its categories by id.
+    orphans : list of str
+        File and key of annotations whose image is not in the file.
+    """
 
     images: list[CocoImage]
     categories: dict[str, str]
+    orphans: list[str]
 
 
 def load_coco(path: Path) -> CocoFile:
@@ -83,12 +94,14 @@ def load_coco(path: Path) -> CocoFile:
         if key in images:
             raise DatasetError(f"{where}.id: {key} is the id of another image, too.")
         images[key] = CocoImage(where, text_of(entry, "file_name", where), _shape_of(entry, where), entry)
+    orphans = []
     for where, entry in _entries(document, "annotations", path):
         key = id_of(entry, "image_id", where)
-        if key not in images:
-            raise DatasetError(f"{where}.image_id: there is no image {key}.")
-        images[key].annotations.append((where, entry))
-    return CocoFile(list(images.values()), categories)
+        if key in images:
+            images[key].annotations.append((where, entry))
+        else:
+            orphans.append(where)
+    return CocoFile(list(images.values()), categories, orphans)
 
 
 def id_of(entry: Entry, key: str, where: str) -> str:
@@ -151,6 +164,21 @@ def parse_json(path: Path, hook: Callable[[Entry], Any]) -> Any:
         Where it cannot be read, is too large, or no JSON.
     """
     try:
+        return json.loads(_text(path), object_hook=hook)
+    except DatasetError:
+        raise
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise DatasetError(f"'{path}', {place}: no JSON, or incomplete ({error.msg}).") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"'{path}' is no UTF-8 text: byte {error.start:,}, {error.reason}.") from error
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"'{path}' is no JSON that can be read: {error}.") from error
+
+
+def _text(path: Path) -> str:
+    """The text of a file within the limits."""
+    try:
         size = path.stat().st_size
         if size > LARGEST_FILE:
             raise DatasetError(
@@ -162,15 +190,7 @@ def parse_json(path: Path, hook: Callable[[Entry], Any]) -> Any:
         raise DatasetError(f"'{path}' cannot be read: {error.strerror or error}.") from error
     if data.count(b",") > MOST_VALUES:
         raise DatasetError(f"'{path}' holds more than {MOST_VALUES:,} values. Divide it.")
-    try:
-        return json.loads(data, object_hook=hook)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise DatasetError(f"'{path}', {place}: no JSON, or incomplete ({error.msg}).") from error
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"'{path}' is no UTF-8 text: byte {error.start:,}, {error.reason}.") from error
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"'{path}' is no JSON that can be read: {error}.") from error
+    return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
 
 
 def _compact(entry: Entry) -> Entry:

@@ -32,6 +32,7 @@ from napari_cellseg.errors import DatasetError
 
 _MOST_COLUMNS = 100
 _STATUSES = list(STATUSES)
+_ORPHAN = "{} annotations belong to an image that is not in the file, and were left out"
 _BOX_ONLY = "{} annotations have no outline, at most a box, and were left out"
 _NO_PIXEL = "{} outlines hold no pixel's centre and were left out"
 _IDENTICAL = "{} objects have exactly the pixels of another one in their image"
@@ -67,6 +68,7 @@ def read_coco(
     for file in annotation_files(path):
         tally = Tally()
         coco = load_coco(file.path)
+        tally.add(_ORPHAN, coco.orphans[0] if coco.orphans else "", len(coco.orphans))
         folder = image_folder(file, path, images)
         names = _names(coco)
         for image in coco.images:

@@ -152,8 +152,8 @@ class ImageFolder:
                     if path.is_file():
                         return path
             return self._by_last_part(name, suffixes) if self._anywhere else None
-        except DatasetError:
-            raise
+        except DatasetError as error:
+            raise DatasetError(f"{error} Choose the folder with the images.") from error
         except (OSError, ValueError) as error:
             raise DatasetError(
                 f"{where} is {name[:100]!r}, which is no name of a file ({type(error).__name__})."
