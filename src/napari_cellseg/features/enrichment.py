@@ -47,7 +47,7 @@ def measuring_enrichment(
     kinds = kinds_of(known)
     if len(kinds) < 2:
         raise OptionError(
-            "Contacts between classes need objects of at least two classes; "
+            "Contacts between classes need objects of at least two classes (column 'class' of their table); "
             + (f"there is only '{kinds[0]}'." if kinds else "the objects have none.")
         )
     total = shuffles * len(planes)
