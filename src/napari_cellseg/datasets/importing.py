@@ -6,12 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_cellseg.datasets.archives import find_root, from_archive, is_archive, unpacking
-from napari_cellseg.datasets.formats.format import Format, Notes
+from napari_cellseg.datasets.catalogue import Catalogue
+from napari_cellseg.datasets.formats.format import Notes, Reader
 from napari_cellseg.datasets.formats.registry import find_format, recognise_format
 from napari_cellseg.datasets.intake import Added
 from napari_cellseg.datasets.sample import Sample
+from napari_cellseg.datasets.settings import SETTINGS, read_settings
 from napari_cellseg.errors import DatasetError, ImageError
 from napari_cellseg.events import Job
+
+OWN = "dataset"
+"""What a dataset of this package is read as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,10 @@ class Source:
     ----------
     path : Path
         File or folder.
-    format : Format
-        What it is read as.
+    format : str
+        Name of what it is read as; `OWN` for a dataset of this package, which keeps everything.
+    read : Reader
+        How it is read.
     images : Path, optional
         Folder of its images, where the format does not hold them.
     group_pattern : re.Pattern, optional
@@ -50,7 +57,8 @@ class Source:
     """
 
     path: Path
-    format: Format
+    format: str
+    read: Reader
     images: Path | None = None
     group_pattern: re.Pattern[str] | None = None
     archive: Path | None = None
@@ -70,14 +78,16 @@ class Source:
         path = Path(path)
         if not path.exists():
             raise DatasetError(f"There is no file or folder '{path}'.")
-        known = recognise_format(path) if format is None else find_format(format)
+        own = format is None and (path / SETTINGS).is_file()
+        known = None if own else recognise_format(path) if format is None else find_format(format)
+        name, read = (OWN, read_dataset) if known is None else (known.name, known.read)
         try:
             pattern = None if group_pattern is None else re.compile(group_pattern)
         except re.error as error:
             raise DatasetError(
                 f"group_pattern must be a regular expression, '{group_pattern}' is not: {error}."
             ) from error
-        return cls(path, known, None if images is None else Path(images), pattern)
+        return cls(path, name, read, None if images is None else Path(images), pattern)
 
     def samples(self, notes: Notes) -> Iterator[Sample]:
         """Its samples with their groups; those without an image are left out, which the notes say.
@@ -90,7 +100,7 @@ class Source:
         bare: list[str] = []
         found = 0
         try:
-            for sample in self.format.read(self.path, notes, images=self.images):
+            for sample in self.read(self.path, notes, images=self.images):
                 if sample.read_pixels is None:
                     bare.append(sample.name)
                     continue
@@ -116,6 +126,30 @@ class Source:
             return sample
         group = match.group(1) if match.re.groups else match.group()
         return replace(sample, origin=replace(sample.origin, group=group or ""))
+
+
+def read_dataset(path: Path, notes: Notes, *, images: Path | None = None) -> Iterator[Sample]:
+    """Samples of a dataset of this package, as they were added to it.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder.
+    notes : list of str
+        What is left out is appended.
+    images : Path, optional
+        Not used: it has its images.
+
+    Raises
+    ------
+    DatasetError
+        Where it, or one of its files, is damaged.
+    """
+    from napari_cellseg.datasets.contents import Contents
+
+    contents = Contents(path, read_settings(path), Catalogue(path))
+    notes += [f"'{name}' is left out: {reason}" for name, reason in contents.broken.items()]
+    yield from contents.samples()
 
 
 def opening(

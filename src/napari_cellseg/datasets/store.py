@@ -230,7 +230,7 @@ class Dataset(Arrangement):
         with TemporaryDirectory(prefix="napari-cellseg-") as unpacked:
             source = yield from opening(path, Path(unpacked), format, images, group_pattern)
             added = yield from self._taking(source.samples(notes), 0, IMPORTING, is_named=True)
-        return Imported(source.format.name, added, notes)
+        return Imported(source.format, added, notes)
 
     def import_from(
         self,

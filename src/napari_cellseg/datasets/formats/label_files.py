@@ -250,7 +250,7 @@ def _model_of(labels: Path) -> str:
     try:
         model = json.loads(path.read_text(encoding="utf-8"))["model"]
         return model_origin(str(model["name"]), str(model["version"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DatasetError(f"'{path}' does not name the model of '{labels.name}' ({error}).") from error
 
 
