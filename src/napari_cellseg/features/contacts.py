@@ -7,6 +7,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from napari_cellseg.features.masks import border_of, room_for
 from napari_cellseg.features.objects import Objects, stack_boxes
 from napari_cellseg.features.quantiles import sort_in_place
 
@@ -65,33 +66,17 @@ def find_contacts(objects: Objects, gap: int = TOUCHING_GAP) -> Contacts:
 
 
 @njit(cache=True, nogil=True)
-def is_border(labels: Any, z: int, y: int, x: int) -> bool:
-    """Whether a pixel has a neighbour (4 in a plane, 6 in a volume) of another value."""
-    depth, height, width = labels.shape
-    own = labels[z, y, x]
-    if (x > 0 and labels[z, y, x - 1] != own) or (x + 1 < width and labels[z, y, x + 1] != own):
-        return True
-    if (y > 0 and labels[z, y - 1, x] != own) or (y + 1 < height and labels[z, y + 1, x] != own):
-        return True
-    return bool((z > 0 and labels[z - 1, y, x] != own) or (z + 1 < depth and labels[z + 1, y, x] != own))
-
-
-@njit(cache=True, nogil=True)
 def _touching_pairs(labels: Any, ids: Any, boxes: Any, reach: int, counts: Any) -> Any:
     """Row, other label and pixels of each pair (P, 3); fills border pixels and touching ones of each row."""
     pairs, size = np.empty((64, 3), np.int64), 0
-    met = np.empty(64, np.int64)
+    met, room = np.empty(1024, np.int64), room_for(labels, boxes)
     for i in range(len(ids)):
-        seen = 0
-        for z in range(boxes[i, 0], boxes[i, 3]):
-            for y in range(boxes[i, 1], boxes[i, 4]):
-                for x in range(boxes[i, 2], boxes[i, 5]):
-                    if labels[z, y, x] != ids[i] or not is_border(labels, z, y, x):
-                        continue
-                    counts[i, 0] += 1
-                    before = seen
-                    met, seen = _meet(labels, ids[i], z, y, x, reach, met, seen)
-                    counts[i, 1] += seen > before
+        counts[i, 0] = border_of(labels, ids[i], boxes[i], room)
+        places = room[2][: counts[i, 0]]
+        seen, counts[i, 1] = _meet_others(labels, ids[i], places, reach, met)
+        if seen > len(met):
+            met = np.empty(2 * seen, np.int64)
+            seen, counts[i, 1] = _meet_others(labels, ids[i], places, reach, met)
         sort_in_place(met[:seen])
         for k in range(seen):
             if k == 0 or met[k] != met[k - 1]:
@@ -104,8 +89,22 @@ def _touching_pairs(labels: Any, ids: Any, boxes: Any, reach: int, counts: Any) 
 
 
 @njit(cache=True, nogil=True)
-def _meet(labels: Any, own: int, z: int, y: int, x: int, reach: int, met: Any, seen: int) -> Any:
-    """Append the other labels around a pixel, each once; returns the list, perhaps enlarged, and its end."""
+def _meet_others(labels: Any, own: int, places: Any, reach: int, met: Any) -> Any:
+    """Write the other labels around each border pixel of an object, each once, as far as there is room.
+
+    Returns how many these are, or more where there is no room, and the touching pixels.
+    """
+    seen = touching = 0
+    for k in range(len(places)):
+        before = seen
+        seen = _meet(labels, own, places[k, 0], places[k, 1], places[k, 2], reach, met, seen)
+        touching += seen > before
+    return seen, touching
+
+
+@njit(cache=True, nogil=True)
+def _meet(labels: Any, own: int, z: int, y: int, x: int, reach: int, met: Any, seen: int) -> int:
+    """Append the other labels around a pixel, each once, as far as there is room; returns the end."""
     depth, height, width = labels.shape
     before = seen
     for around_z in range(max(z - reach, 0), min(z + reach + 1, depth)):
@@ -115,18 +114,13 @@ def _meet(labels: Any, own: int, z: int, y: int, x: int, reach: int, met: Any, s
                 if label <= 0 or label == own:
                     continue
                 known = False
-                for k in range(before, seen):
+                for k in range(before, min(seen, len(met))):
                     known = known or met[k] == label
-                if known:
-                    continue
-                if seen == len(met):
-                    larger = np.empty(2 * seen, np.int64)
-                    for k in range(seen):
-                        larger[k] = met[k]
-                    met = larger
-                met[seen] = label
-                seen += 1
-    return met, seen
+                if not known:
+                    if seen < len(met):
+                        met[seen] = label
+                    seen += 1
+    return seen
 
 
 @njit(cache=True, nogil=True)

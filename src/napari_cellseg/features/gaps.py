@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from napari_cellseg.features.contacts import is_border
+from napari_cellseg.features.masks import border_of, room_for
 from napari_cellseg.features.objects import Objects, stack_boxes
 from napari_cellseg.features.reach import least_between, members_of_tiles, tile_for, within_reach
 
@@ -53,28 +53,17 @@ def nearest_gaps(objects: Objects, everyone: Objects) -> NDArray[np.float64]:
 @njit(cache=True, nogil=True)
 def _border_points(labels: Any, ids: Any, boxes: Any) -> Any:
     """Coordinates z, y, x (P, 3) of the border pixels, object by object, and where those of each start."""
-    starts = np.zeros(len(ids) + 1, np.int64)
-    points = np.empty((64, 3), np.int32)
-    size = 0
+    starts, room = np.zeros(len(ids) + 1, np.int64), room_for(labels, boxes)
+    points = np.empty((64 * len(ids), 3), np.int32)
     for i in range(len(ids)):
-        for z in range(boxes[i, 0], boxes[i, 3]):
-            for y in range(boxes[i, 1], boxes[i, 4]):
-                for x in range(boxes[i, 2], boxes[i, 5]):
-                    if labels[z, y, x] != ids[i] or not is_border(labels, z, y, x):
-                        continue
-                    if size == len(points):
-                        larger = np.empty((2 * size, 3), np.int32)
-                        for k in range(size):
-                            larger[k, 0], larger[k, 1], larger[k, 2] = (
-                                points[k, 0],
-                                points[k, 1],
-                                points[k, 2],
-                            )
-                        points = larger
-                    points[size, 0], points[size, 1], points[size, 2] = z, y, x
-                    size += 1
-        starts[i + 1] = size
-    return points[:size], starts
+        n = border_of(labels, ids[i], boxes[i], room)
+        starts[i + 1] = starts[i] + n
+        if starts[i + 1] > len(points):
+            larger = np.empty((2 * starts[i + 1], 3), np.int32)
+            larger[: starts[i]] = points[: starts[i]]
+            points = larger
+        points[starts[i] : starts[i + 1]] = room[2][:n]
+    return points[: starts[-1]], starts
 
 
 @njit(cache=True, nogil=True)

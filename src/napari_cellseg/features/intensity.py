@@ -8,6 +8,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from napari_cellseg.features.feature import Columns, Feature, Quantity
+from napari_cellseg.features.masks import close_at_edges
 from napari_cellseg.features.objects import Objects, stack_boxes
 from napari_cellseg.features.pixels import native_pixels
 from napari_cellseg.features.quantiles import fill_quantiles, quantile_room
@@ -187,7 +188,7 @@ def _measure_channel(labels: Any, channel: Any, ids: Any, boxes: Any, room: int,
         if n == 0:
             rows[i] = np.nan
             continue
-        _close_at_edges(labels.shape, boxes[i], mask[:size].reshape(size // plane, plane // line, line))
+        close_at_edges(labels.shape, boxes[i], mask[:size].reshape(size // plane, plane // line, line))
         rows[i, 14] = _mean_at_border(mask[:size], kept, values, line, plane * margin)
         _describe(inside[:n], scratch, rows[i])
 
@@ -231,23 +232,6 @@ def compact(kept: Any, values: Any, inside: Any) -> int:
         inside[n] = values[i]
         n += kept[i]
     return n
-
-
-@njit(cache=True, nogil=True)
-def _close_at_edges(shape: Any, box: Any, mask: Any) -> None:
-    """Let what lies beyond the image belong to the object: the image's own border is no border of it."""
-    if shape[0] > 1 and box[0] == 0:
-        mask[0] = 1
-    if shape[0] > 1 and box[3] == shape[0]:
-        mask[-1] = 1
-    if box[1] == 0:
-        mask[:, 0] = 1
-    if box[4] == shape[1]:
-        mask[:, -1] = 1
-    if box[2] == 0:
-        mask[:, :, 0] = 1
-    if box[5] == shape[2]:
-        mask[:, :, -1] = 1
 
 
 @njit(cache=True, nogil=True)
