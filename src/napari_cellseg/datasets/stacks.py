@@ -138,6 +138,7 @@ def plane_samples(
     DatasetError
         Where labels, table or ignored pixels don't fit.
     """
+    _check_region(told.region, labels.shape[-2:])
     outer = stack.outer.lower()
     lengths = {a: n for a, n in zip(outer, stack.outer_shape, strict=True) if n > 1}
     for index in np.ndindex(*stack.outer_shape):
@@ -160,6 +161,17 @@ def _window(region: Region | None) -> tuple[slice, slice]:
     if region is None:
         return slice(None), slice(None)
     return slice(region[0], region[2]), slice(region[1], region[3])
+
+
+def _check_region(region: Region | None, shape: tuple[int, ...]) -> None:
+    if region is None:
+        return
+    y0, x0, y1, x1 = region
+    if not (0 <= y0 < y1 <= shape[0] and 0 <= x0 < x1 <= shape[1]):
+        raise DatasetError(
+            f"A region must be y0, x0, y1, x1 within the image of {shape[0]} × {shape[1]} pixels, "
+            f"got {tuple(region)}."
+        )
 
 
 def _fitting_axes(shape: tuple[int, ...], dtype: Any, labels: tuple[int, ...]) -> str | None:

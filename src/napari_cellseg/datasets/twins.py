@@ -63,7 +63,9 @@ def block_means(pixels: Pixels, limits: IntensityRange, shape: tuple[int, int]) 
     for i, (low, high) in enumerate(zip(rows[:-1].astype(int), rows[1:].astype(int), strict=True)):
         low = min(low, height - 1)
         band = pixels[low : max(high, low + 1)].astype(np.float32)
-        band = np.nan_to_num(np.clip((band - limits.low) / (limits.high - limits.low), 0, 1))
+        band = np.clip((band - limits.low) / (limits.high - limits.low), 0, 1)
+        if pixels.dtype.kind == "f":
+            band = np.nan_to_num(band)
         line = band.reshape(band.shape[0], width, -1).mean(axis=(0, 2))
         means[i] = np.add.reduceat(line, starts) / widths
     return means
