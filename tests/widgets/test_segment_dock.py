@@ -332,9 +332,7 @@ def test_a_file_that_is_no_model_is_said(dock: SegmentDock, tmp_path) -> None:
     assert dock.panel.choices().model == "nuclei"
 
 
-def test_a_pickle_is_opened_only_after_it_was_trusted(
-    qtbot, dock: SegmentDock, tmp_path, monkeypatch
-) -> None:
+def test_a_pickle_must_be_trusted(qtbot, dock: SegmentDock, tmp_path, monkeypatch) -> None:
     opened = []
 
     def find(path):

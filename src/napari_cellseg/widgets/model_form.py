@@ -205,16 +205,16 @@ class ModelForm(QWidget):
         finally:
             self.trust.setVisible(bool(self._untrusted))
         self.open_file.setEnabled(False)
-        worker = create_worker(_problem_of, path)
-        worker.returned.connect(lambda problem: self._on_opened(path, problem))
+        worker = create_worker(_problems_of, path)
+        worker.returned.connect(lambda problems: self._on_opened(path, problems))
         worker.finished.connect(lambda: self.open_file.setEnabled(True))
         worker.start()
 
-    def _on_opened(self, path: str, problem: CellSegError | None) -> None:
-        if problem is None:
-            self._use_file(path)
-        else:
+    def _on_opened(self, path: str, problems: list[CellSegError]) -> None:
+        for problem in problems:
             self.failed.emit(problem)
+        if not problems:
+            self._use_file(path)
 
     def _use_file(self, path: str) -> None:
         if path not in self._files:
@@ -236,10 +236,10 @@ class ModelForm(QWidget):
         self.device.fill(entries, keep=self.device.currentData())
 
 
-def _problem_of(path: str) -> CellSegError | None:
-    """Why a model file cannot be used; None where it can."""
+def _problems_of(path: str) -> list[CellSegError]:
+    """Why a model file cannot be used; in a list, since a worker raises an error that it returns."""
     try:
         find_model(path)
     except CellSegError as error:
-        return error
-    return None
+        return [error]
+    return []
