@@ -34,6 +34,8 @@ LONGEST_OUTLINE = 1 << 22
 """Pixels that a polygon may be long."""
 FAR = 1000
 """Pixels that a polygon may lie outside of its image, besides the image's longer side."""
+_FARTHEST = 400_000_000
+"""A fifth of what pycocotools' integers hold: it counts in fifths of pixels."""
 
 
 def text_segmentation(mask: ObjectMask, shape: tuple[int, int]) -> Entry:
@@ -151,9 +153,9 @@ def _floats(values: list[Any], where: str) -> NDArray[np.float64]:
 
 def _runs_of_polygons(polygons: list[NDArray[np.float64]], shape: tuple[int, int], where: str) -> Runs:
     """Runs of all polygons, each rasterised as pycocotools does; they may overlap."""
-    far = max(shape) + FAR
+    far = min(2 * max(shape) + FAR, _FARTHEST)
     for points in polygons:
-        if not np.isfinite(points).all() or np.abs(points).max() > far + max(shape):
+        if not np.isfinite(points).all() or np.abs(points).max() > far:
             raise DatasetError(f"{where} has a point far outside of its image.")
         steps = np.abs(np.diff(points.reshape(-1, 2), axis=0, append=points[None, :2]))
         if steps.max(1).sum() > LONGEST_OUTLINE:
