@@ -98,8 +98,8 @@ def test_records_are_read_again_only_where_they_changed(dataset, monkeypatch):
     (dataset.folder / "records/n3.json").write_text("{}")
     (dataset.folder / "records/n4.json").unlink()
     read = []
-    original = catalogue.read_record
-    monkeypatch.setattr(catalogue, "read_record", lambda path: read.append(path.stem) or original(path))
+    original = catalogue.read_entry
+    monkeypatch.setattr(catalogue, "read_entry", lambda path: read.append(path.stem) or original(path))
     again = Catalogue(dataset.folder)
     assert read == ["n3"]
     assert set(again) == set(dataset.names) - {"n3", "n4"}

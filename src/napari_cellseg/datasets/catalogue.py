@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from napari_cellseg.datasets.record import RECORDS, Entry, read_record
+from napari_cellseg.datasets.record import DAMAGED, RECORDS, Entry, read_entry
 from napari_cellseg.errors import DatasetError
 from napari_cellseg.outputs import replacing
 
@@ -69,7 +69,7 @@ class Catalogue(Mapping[str, Entry]):
         self._unsaved += 1
         path = self.folder / RECORDS / f"{name}.json"
         try:
-            entry = read_record(path).entry()
+            entry = read_entry(path)
             if entry.name != name:
                 raise DatasetError(f"'{path}' is the record of '{entry.name}'. Rename the file back.")
         except DatasetError as error:
@@ -134,7 +134,7 @@ def _read_cache(folder: Path, entries: dict[str, Entry]) -> dict[str, Stamp]:
         known = {
             n: (tuple(stamp), Entry.from_record(entry)) for n, (stamp, entry) in cache["entries"].items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except DAMAGED:
         return {}
     entries |= {name: entry for name, (_, entry) in known.items()}
     return {name: (stamp[0], stamp[1], stamp[2]) for name, (stamp, _) in known.items()}

@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
+import numpy as np
 import pandas as pd
 
 from napari_cellseg.datasets.annotation import OBJECT_COLUMNS
@@ -26,6 +27,10 @@ KINDS = {
 }
 """Folders with a file per image in each split, and the ending of these files."""
 RECORDS = "records"
+DAMAGED = (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+"""What reading a damaged file of JSON raises."""
+
+Known = TypeVar("Known")
 
 
 def file_path(kind: str, split: str, name: str) -> str:
@@ -152,9 +157,7 @@ class Record(Entry):
         """What `to_json` gave; errors as in `Entry.from_record`."""
         record = json.loads(text)
         table = table_from_record(record["table"])
-        missing = [name for name in OBJECT_COLUMNS if name not in table]
-        if missing:
-            raise ValueError(f"its table has no column {', '.join(missing)}")
+        _check_table(table)
         texts = ({str(k): str(v) for k, v in record[name].items()} for name in ("files", "versions"))
         files, made_with = texts
         return cls(**_entry_values(record), table=table, files=files, versions=made_with)
@@ -168,13 +171,22 @@ def read_record(path: Path) -> Record:
     DatasetError
         Where it is missing or damaged.
     """
+    return _read(path, Record.from_json)
+
+
+def read_entry(path: Path) -> Entry:
+    """The record in a file without its table and files, ten times as fast; errors as in `read_record`."""
+    return _read(path, lambda text: Entry.from_record(json.loads(text)))
+
+
+def _read(path: Path, parse: Callable[[str], Known]) -> Known:
     try:
-        return Record.from_json(path.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DatasetError(f"There is no record '{path}'.") from None
     except json.JSONDecodeError as error:
         raise DatasetError(f"'{path}', line {error.lineno}: it is not JSON ({error.msg}).") from error
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except DAMAGED as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise DatasetError(f"'{path}' is damaged: {reason}. Add its image again.") from error
 
@@ -185,10 +197,35 @@ def counted(table: pd.DataFrame, column: str) -> dict[str, int]:
     return {str(text): counts[text] for text in sorted(counts, key=str)}
 
 
+def _check_table(table: pd.DataFrame) -> None:
+    missing = [name for name in OBJECT_COLUMNS if name not in table]
+    if missing:
+        raise ValueError(f"its table has no column {', '.join(missing)}")
+    labels, confidence = table["index"], table["confidence"]
+    if labels.dtype.kind not in "iu" or labels.duplicated().any() or (labels < 1).any():
+        raise ValueError("the labels in its table are not distinct whole numbers above 0")
+    texts = {name: table[name].tolist() for name in ("class", "status", "origin")}
+    wrong = [name for name, values in texts.items() if not all(isinstance(v, str) for v in values)]
+    wrong += ["confidence"] if confidence.dtype.kind != "f" else []
+    if wrong:
+        raise ValueError(f"values of another kind are in its table's column {', '.join(wrong)}")
+
+
 def _finite(record: dict[str, Any]) -> dict[str, Any]:
     """The same with null for numbers that JSON does not have."""
     values = [[None if isinstance(v, float) and not isfinite(v) else v for v in c] for c in record["values"]]
     return {**record, "values": values}
+
+
+def _check_kinds(values: Mapping[str, Any], origin: Mapping[str, Any]) -> None:
+    texts = ("name", "dtype", "pixels", "signature", "twin_of", "added", "updated")
+    wrong = [name for name in texts if not isinstance(values[name], str)]
+    wrong += [name for name in ("source", "group", "made_by") if not isinstance(origin[name], str)]
+    wrong += [] if isinstance(origin["pixel_size"], int | float | None) else ["pixel_size"]
+    wrong += [] if origin["region"] is None or len(origin["region"]) == 4 else ["region"]
+    if wrong:
+        raise ValueError(f"its {', '.join(wrong)} is of another kind")
+    np.dtype(values["dtype"])
 
 
 def _entry_values(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,5 +238,7 @@ def _entry_values(record: Mapping[str, Any]) -> dict[str, Any]:
     if split not in SPLITS or len(shape) not in (2, 3):
         raise ValueError(f"its split is '{split}' and its shape {shape}")
     values = {f.name: record[f.name] for f in fields(Entry)}
+    _check_kinds(values, origin)
+    numbers = {"objects": int(record["objects"]), "reviewed": float(record["reviewed"])}
     counts = {name: {str(k): int(v) for k, v in record[name].items()} for name in ("statuses", "classes")}
-    return values | counts | {"split": split, "shape": shape, "origin": Origin(**origin)}
+    return values | counts | numbers | {"split": split, "shape": shape, "origin": Origin(**origin)}
