@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import currently_in_test_context, note
 
 from napari_cellseg.datasets.sample import Origin
 from napari_cellseg.errors import DatasetError
@@ -74,7 +75,7 @@ def laid_out(tree, *, may_change=False):
         inside, elsewhere, temporary, precious = (Path(base, n) for n in ("in", "cwd", "tmp", "precious"))
         for folder in (inside, elsewhere, temporary, precious / "train"):
             folder.mkdir(parents=True)
-        for path in (Path(base, "outside.txt"), precious / "a.json", precious / "train" / "a.txt"):
+        for path in (Path(base, "outside.txt"), precious / "z.json", precious / "train" / "a.txt"):
             path.write_text("untouched")
         patch.chdir(elsewhere)
         patch.setattr(tempfile, "tempdir", str(temporary))
@@ -87,10 +88,15 @@ def laid_out(tree, *, may_change=False):
         ]
 
 
-def refusal(action):
-    """The `DatasetError` that an action raises, or None; any other error goes through."""
+def refusal(action, *kinds):
+    """The `DatasetError` that an action raises, or one of these kinds, or None; others go through."""
     try:
         action()
-    except DatasetError as error:
-        return error
-    return None
+    except (DatasetError, *kinds) as error:
+        found = error
+    else:
+        return None
+    if currently_in_test_context():
+        note(repr(found))
+    assert str(found), "an error without words"
+    return found

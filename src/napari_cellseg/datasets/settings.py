@@ -110,7 +110,7 @@ def read_settings(folder: Path) -> Settings:
         return _from_record(json.loads(text))
     except json.JSONDecodeError as error:
         raise DatasetError(f"'{path}', line {error.lineno}: it is not JSON ({error.msg}).") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise DatasetError(f"'{path}' is damaged: {_reason(error)}") from error
 
 

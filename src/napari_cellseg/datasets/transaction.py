@@ -128,10 +128,14 @@ def recover(folder: Path) -> int:
         Where it cannot be written.
     """
     carried = 0
+    if (folder / STAGING).is_symlink():
+        raise DatasetError(f"'{folder / STAGING}' is a link, which nothing is changed through. Remove it.")
     try:
         staged = sorted((folder / STAGING).iterdir()) if (folder / STAGING).is_dir() else []
         for staging in staged:
-            if (staging / COMMIT).exists():
+            if staging.is_symlink() or not staging.is_dir():
+                staging.unlink()
+            elif (staging / COMMIT).exists():
                 _carry_out(folder, staging)
                 carried += 1
             else:
@@ -152,7 +156,7 @@ def _carry_out(folder: Path, staging: Path) -> None:
         named = {path: path_within(folder, path, str(commit)) for path in (*puts, *moves, *moves.values())}
         named |= {path: path_within(folder, path, str(commit)) for path in removals}
         sources = {path: path_within(staging, name, str(commit)) for path, name in puts.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, DatasetError):
             raise
         raise DatasetError(f"'{commit}' is damaged: {error}. Remove the folder '{staging}'.") from error

@@ -12,6 +12,7 @@ from napari_cellseg.errors import JournalError
 
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _TAKEN = {errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK}
+_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _FAR = 2**20
 """Byte that is locked where a locked byte cannot be read by others."""
 
@@ -34,7 +35,7 @@ class OwnerLock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: int | None = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+        self._file: int | None = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
         try:
             if not _try_lock(self._file):
                 raise JournalError(f"This journal is in use {owner_words(path)}.")
@@ -63,9 +64,9 @@ def owner_words(path: Path) -> str:
     """Who has or had a lock, as the end of a sentence."""
     try:
         owner = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return f"by process {owner['process']} on {owner['computer']} since {owner['since']}"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "by another napari"
-    return f"by process {owner['process']} on {owner['computer']} since {owner['since']}"
 
 
 def is_locked(path: Path) -> bool:
