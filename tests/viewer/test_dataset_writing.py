@@ -14,7 +14,13 @@ import napari_cellseg
 from napari_cellseg.datasets.annotation import object_table
 from napari_cellseg.datasets.formats.registry import find_format
 from napari_cellseg.errors import CellSegWarning, DatasetError
-from napari_cellseg.viewer.dataset_writing import write_coco_file, write_yolo_file
+from napari_cellseg.viewer.dataset_writing import (
+    write_coco_file,
+    write_geojson_file,
+    write_imagej_file,
+    write_run_lengths_file,
+    write_yolo_file,
+)
 
 
 def layer(planes: int = 1) -> Labels:
@@ -47,6 +53,22 @@ def test_coco_holds_all_planes_of_a_stack(tmp_path: Path) -> None:
     path = save(write_coco_file, tmp_path / "stack.json", layer(3))
     images = json.loads(path.read_text())["images"]
     assert [image["file_name"] for image in images] == [f"stack_t00{k}.png" for k in range(3)]
+
+
+@pytest.mark.parametrize(
+    "write, format, name",
+    [
+        (write_geojson_file, "geojson", "cells.geojson"),
+        (write_imagej_file, "imagej", "cells.zip"),
+        (write_run_lengths_file, "sartorius", "cells.csv"),
+    ],
+)
+def test_exact_formats_are_read_again(tmp_path: Path, write, format: str, name: str) -> None:
+    path = save(write, tmp_path / name, layer())
+    (sample,) = find_format(format).read(path, [])
+    assert (sample.annotation.labels == layer().data).all()
+    assert sample.annotation.objects["class"].tolist() == ["nucleus", "debris"]
+    assert sample.annotation.objects["status"].tolist() == ["accepted", "predicted"]
 
 
 def test_yolo_polygons_tell_their_classes(tmp_path: Path) -> None:
@@ -82,6 +104,9 @@ def test_no_objects_are_a_file_too(tmp_path: Path) -> None:
     [
         ("cells.json", "napari-cellseg.write_coco"),
         ("cells.txt", "napari-cellseg.write_yolo"),
+        ("cells.geojson", "napari-cellseg.write_geojson"),
+        ("cells.zip", "napari-cellseg.write_imagej"),
+        ("cells.csv", "napari-cellseg.write_run_lengths"),
         ("cells.npz", "napari.write_labels"),
     ],
 )

@@ -29,6 +29,7 @@ from napari_cellseg.review.status import Status
 from napari_cellseg.viewer.correcting import Correction
 from napari_cellseg.viewer.dataset_adding import AddWhat
 from napari_cellseg.viewer.dataset_rows import Reviewed
+from napari_cellseg.widgets.correct_dock import CorrectDock
 from napari_cellseg.widgets.dataset_dock import DatasetDock
 from napari_cellseg.widgets.dataset_grid import DatasetModel
 from napari_cellseg.widgets.dataset_panel import DatasetPanel
@@ -179,6 +180,21 @@ def test_correct_an_image_and_write_it_back(qtbot, panel: DatasetPanel, viewer, 
     assert (sample.annotation.labels == labels.data).all()
     assert sample.annotation.objects["status"].tolist() == ["accepted", "accepted"]
     correction.close()
+
+
+def test_corrections_that_are_in_the_dataset_are_saved(qtbot, panel, viewer, folder: Path) -> None:
+    correct = CorrectDock(viewer)
+    qtbot.addWidget(correct)
+    open_image(qtbot, panel, "fov 2")
+    qtbot.waitUntil(lambda: correct.panel.session is not None, timeout=TIMEOUT)
+    correct.panel.session.correction.delete([3])
+    assert "1 step is not saved yet" in correct.panel.saving.state.text()
+    click(qtbot, panel.opened.button)
+    finish(qtbot, panel)
+    assert "Saved in 'my data'" in correct.panel.saving.state.text()
+    assert correct.panel.session.journaling.journal is None
+    assert Dataset.open(folder).record("fov 2").objects == 2
+    correct.shut_down()
 
 
 def test_an_image_that_is_open_is_not_opened_twice(qtbot, panel: DatasetPanel, viewer: ViewerModel) -> None:
@@ -348,6 +364,18 @@ def test_a_loss_is_told_before_anything_is_written(qtbot, panel, tmp_path: Path,
     assert (target / "dataset.yaml").is_file()
     exports.split.choose("val")
     assert exports.button.text().replace("&", "") == "What would be lost?"
+
+
+def test_a_dataset_is_imported_into_another_one(qtbot, panel, folder: Path, tmp_path: Path) -> None:
+    Dataset.create(tmp_path / "other")
+    panel.open(tmp_path / "other")
+    finish(qtbot, panel)
+    panel.files.imports.choose(folder)
+    assert "another dataset, of which everything is copied" in panel.files.imports.sentence.text()
+    click(qtbot, panel.files.imports.button)
+    finish(qtbot, panel)
+    assert "✓ 3 images imported from another dataset" in panel.files.imports.notes.text()
+    assert panel.header.about.text().startswith("3 images, 5 objects, 3 reviewed")
 
 
 def test_an_unknown_folder_is_explained(qtbot, panel: DatasetPanel, tmp_path: Path) -> None:

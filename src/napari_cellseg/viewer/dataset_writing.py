@@ -29,6 +29,21 @@ def write_coco_file(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     return write_file(path, data, meta, "coco")
 
 
+def write_run_lengths_file(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write labels, all planes, as a table of run lengths; see `write_file`."""
+    return write_file(path, data, meta, "sartorius")
+
+
+def write_geojson_file(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write the labels of a plane as GeoJSON for QuPath; see `write_file`."""
+    return write_file(path, data, meta, "geojson", one_plane=True)
+
+
+def write_imagej_file(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write the labels of a plane as a zip of ImageJ's ROIs; see `write_file`."""
+    return write_file(path, data, meta, "imagej", one_plane=True)
+
+
 def write_yolo_file(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     """Write the labels of a plane as YOLO's polygons, classes numbered in alphabetical order from 0.
 

@@ -56,6 +56,7 @@ class Journaling:
         self.journal = resumed.journal if resumed is not None else None
         self.whole_review: Callable[[], ReviewState] = _no_review
         self.changed_review: Callable[[], ReviewState] = _no_review
+        self.on_saved: Callable[[], object] = _no_review
         self.unsaved = resumed.steps if resumed is not None else 0
         self.saved: Path | None = None
         self._saved_at = ""
@@ -93,6 +94,7 @@ class Journaling:
         self.saved, self._saved_at = path, time.strftime("%H:%M")
         if self._image is None:
             self._key = labels_key(path)
+        self.on_saved()
 
     def close(self) -> None:
         """Let go of the journal, which stays on the disk unless all that it holds was saved by napari."""

@@ -178,6 +178,7 @@ class CorrectPanel(QWidget):
         session.say, session.fail = self._say, self._fail
         self._say(session.note)
         session.tools.on_change.append(self._show)
+        session.journaling.on_saved = self._show
         session.correction.editor.watchers.append(partial(self._on_step, session))
         for key in ALL_KEYS:
             layer.bind_key(key.key, self._bound(key.action), overwrite=True)

@@ -9,9 +9,10 @@ from qtpy.QtWidgets import QFileDialog, QGroupBox, QLineEdit, QPushButton, QVBox
 from napari_cellseg.datasets.archives import is_archive
 from napari_cellseg.datasets.exporting import Exported
 from napari_cellseg.datasets.formats.registry import find_format, list_formats, recognise_format
-from napari_cellseg.datasets.importing import Imported
+from napari_cellseg.datasets.importing import OWN, Imported
 from napari_cellseg.datasets.loss import LossReport
 from napari_cellseg.datasets.sample import SPLITS
+from napari_cellseg.datasets.store import is_dataset
 from napari_cellseg.errors import DatasetError
 from napari_cellseg.viewer.dataset_rows import counted
 from napari_cellseg.widgets.correct_buttons import small_button
@@ -71,7 +72,7 @@ class ImportBox(QGroupBox):
     def show_result(self, result: Imported) -> None:
         """Say what was imported."""
         updated = sum(added.updated for added in result.added)
-        title = find_format(result.format).title
+        title = "another dataset" if result.format == OWN else find_format(result.format).title
         lines = [
             f"✓ {counted(len(result.added), 'image')} imported from {title}, {updated:,} of them updated."
         ]
@@ -257,10 +258,12 @@ class FilesPanel(QWidget):
 
 def _import_words(path: Path, name: str | None) -> str:
     """What a file or folder is taken for."""
+    if name is None and is_dataset(path):
+        return "Recognised: another dataset, of which everything is copied. To work on it, press Open… above."
     if is_archive(path):
         return "An archive: it is unpacked first, then its format is recognised."
     found = recognise_format(path) if name is None else find_format(name)
-    return f"{'Recognised' if name is None else 'Chosen'}: {found.title}. {found.description}"
+    return f"{'Recognised' if name is None else 'Chosen'}: {found.title}."
 
 
 def loss_words(report: LossReport) -> str:

@@ -11,9 +11,10 @@ DOCKS = ("CellSeg segment", "CellSeg correct", "CellSeg dataset", "CellSeg measu
 
 
 def open_workbench(viewer: Viewer) -> None:
-    """Open all docks, tabbed, the first in front."""
+    """Open all docks, tabbed, the first in front; the tabs have short names, so that all can be read."""
     docks = [viewer.window.add_plugin_dock_widget("napari-cellseg", name, tabify=True)[0] for name in DOCKS]
-    for dock in docks:
+    for name, dock in zip(DOCKS, docks, strict=True):
+        dock.setWindowTitle(name.removeprefix("CellSeg ").capitalize())
         dock.show()
     docks[0].raise_()
 
