@@ -14,6 +14,7 @@ from napari_cellseg.datasets.annotation import Annotation, ObjectMask, object_ta
 from napari_cellseg.datasets.sample import SPLITS, Origin, Sample
 from napari_cellseg.datasets.store import Dataset, is_dataset
 from napari_cellseg.errors import DatasetError, OutputError
+from napari_cellseg.events import drain
 from napari_cellseg.images.reading import read_image
 
 SHAPE = (60, 70)
@@ -152,6 +153,25 @@ def test_an_update_takes_away_what_it_no_longer_has(dataset):
     dataset.add(pixels, labels, name="a")
     assert not list(dataset.folder.glob("ignored/*/a.tif"))
     assert dataset.sample("a").ignored is None
+
+
+def test_two_images_of_one_name_that_come_together_are_both_kept(dataset):
+    samples = [
+        Sample("a", Annotation.from_labels(labels), lambda p=pixels: p)
+        for pixels, labels in map(image, range(3))
+    ]
+    for updated in (False, True):
+        added = drain(dataset.adding(samples))
+        assert [one.name for one in added] == ["a", "a_2", "a_3"]
+        assert [one.updated for one in added] == [updated] * 3
+    assert len(dataset) == 3
+    assert dataset.add_sample(samples[2].renamed("a")).name == "a"
+
+
+def test_a_creation_that_was_ended_can_be_repeated(tmp_path):
+    (tmp_path / "data/.staging/1").mkdir(parents=True)
+    (tmp_path / "data/.lock").touch()
+    assert len(Dataset.create(tmp_path / "data")) == 0
 
 
 def test_black_images_are_no_update_of_each_other(dataset):

@@ -15,6 +15,9 @@ from napari_cellseg.datasets.sample import Pixels
 _LEVEL = 1
 """Of zlib: higher ones take several times as long and save a few percent of microscope images."""
 
+_LARGE = 2**32 - 2**25
+"""Bytes from which a TIFF file needs the wider offsets of BigTIFF."""
+
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     """Write an 8-bit picture, (Y, X) or (Y, X, 3)."""
@@ -35,6 +38,7 @@ def write_source(path: Path, pixels: Pixels) -> None:
         plane,
         photometric="rgb" if is_colour(pixels) else "minisblack",
         metadata={"axes": "YXS" if several else "YX"},
+        bigtiff=plane.nbytes > _LARGE,
         predictor=plane.dtype.kind in "iu" and plane.dtype.itemsize <= 4,
         **_packed(plane),
         **layout,

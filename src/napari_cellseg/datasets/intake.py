@@ -79,6 +79,7 @@ class Intake:
         self._origins = {_origin_key(e): name for name, e in catalogue.items() if is_place(e.origin.source)}
         self._units = {key: entry.split for entry in catalogue.values() for key in unit_keys(entry)}
         self._counts: Counter[Split] = Counter(entry.split for entry in catalogue.values())
+        self._come: set[str] = set()
         self._executor = ThreadPoolExecutor(_WRITERS)
         self._versions = versions()
 
@@ -96,8 +97,8 @@ class Intake:
         sample : Sample
             The sample.
         is_named : bool
-            Whether its name says which image it is, so that it replaces the one of that name; else it
-            gets another name where that is taken by another image.
+            Whether its name says which image it is, so that it replaces the one of that name; else, and
+            where another sample has come with that name before, it gets another one where it is taken.
 
         Raises
         ------
@@ -108,6 +109,8 @@ class Intake:
         """
         pixels = _storable(sample)
         coming = _entry_of(sample, pixels)
+        is_named = is_named and coming.name not in self._come
+        self._come.add(coming.name)
         known = self._known(coming, is_named, flat=not coming.signature and _is_flat(pixels))
         notes: list[str] = []
         if known is not None:
@@ -116,6 +119,7 @@ class Intake:
             entry = replace(coming, name=known.name, split=known.split, added=known.added, origin=origin)
         else:
             entry = replace(coming, name=self._free_name(coming.name))
+            notes += _renamed_notes(coming.name, entry.name)
         twin = self._twin(entry, pixels)
         entry = replace(entry, twin_of=twin)
         if known is None:
@@ -285,6 +289,10 @@ def _joined_origin(coming: Origin, known: Origin) -> Origin:
     """Where an updated image comes from: what was told before holds for what is not told now."""
     told = {f.name: getattr(coming, f.name) for f in fields(Origin)}
     return replace(known, **{name: value for name, value in told.items() if value not in ("", None, {})})
+
+
+def _renamed_notes(name: str, free: str) -> list[str]:
+    return [] if free == name else [f"There is another image '{name}' already: this one is called '{free}'."]
 
 
 def _update_notes(coming: Entry, known: Entry) -> list[str]:

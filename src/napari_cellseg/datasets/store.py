@@ -9,17 +9,20 @@ import pandas as pd
 
 from napari_cellseg.datasets.arrangement import Arrangement
 from napari_cellseg.datasets.catalogue import Catalogue
-from napari_cellseg.datasets.changing import changing, recovered
+from napari_cellseg.datasets.changing import LOCK, changing, recovered
 from napari_cellseg.datasets.formats.format import Notes
 from napari_cellseg.datasets.importing import Imported, opening
 from napari_cellseg.datasets.intake import Added, Intake
 from napari_cellseg.datasets.sample import SPLITS, Origin, Region, Sample, Split
 from napari_cellseg.datasets.settings import SETTINGS, Settings, read_settings, write_settings
 from napari_cellseg.datasets.stacks import Told, name_of_source, open_stack, plane_samples
+from napari_cellseg.datasets.transaction import STAGING
 from napari_cellseg.errors import DatasetError
 from napari_cellseg.events import Job, Progress, drain
 from napari_cellseg.outputs import make_folder
 
+LEFT = (LOCK, STAGING)
+"""What a process that was ended may have left in a folder that is to become a dataset."""
 ADDING = "Adding"
 IMPORTING = "Importing"
 
@@ -78,15 +81,15 @@ class Dataset(Arrangement):
         settings = Settings.new(classes, seed, fractions, scaling)
         if is_dataset(folder):
             raise DatasetError(f"'{folder}' is a dataset already: open it, or choose another folder.")
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or any(p.name not in LEFT for p in folder.iterdir())):
             raise DatasetError(f"'{folder}' is not an empty folder. Choose a new one for the dataset.")
         make_folder(folder)
         with changing(folder) as transaction:
             write_settings(transaction, settings)
+            transaction.commit()
             for kind in ("images", "labels", "masks", "source"):
                 for split in SPLITS:
                     make_folder(folder / kind / split)
-            transaction.commit()
         return cls(folder, settings, Catalogue(folder))
 
     @classmethod
