@@ -53,7 +53,7 @@ def file_of(folder, *features, name="a", size=(10, 10), whole=None):
     return path
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(samples())
 def test_everything_comes_back(tmp_path_factory, sample):
     (found,) = read(written([sample], tmp_path_factory.mktemp("g")))

@@ -69,7 +69,7 @@ def composite(*path):
     return boxed(roifile.ROI_TYPE.RECT, 0, 0, 9, 9, shape_roi_size=len(path), multi_coordinates=coordinates)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(samples())
 def test_everything_comes_back(tmp_path_factory, sample):
     (found,) = read(written([sample], tmp_path_factory.mktemp("r")))

@@ -53,7 +53,7 @@ def one_image(folder, labels, yaml="train: images\nval: images\nnames: [cell, de
     return laid_out(folder, **{"images/a.png": None, "labels/a.txt": labels, "dataset.yaml": yaml})
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(annotations())
 def test_what_comes_back_is_what_was_promised(tmp_path_factory, annotation):
     folder = tmp_path_factory.mktemp("yolo")
