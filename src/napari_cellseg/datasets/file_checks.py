@@ -135,7 +135,7 @@ def _changed(folder: Path, path: str, kind: str, record: Record, classes: Sequen
                 yield Finding(name, "size", "error", text, _UPDATE, path)
                 return
         elif kind == "source":
-            read_source(folder, record)
+            read_source(folder / file_path("source", record.split, record.name), record)
         else:
             read_sample(folder, record)
     except DatasetError as error:
