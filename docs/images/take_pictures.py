@@ -18,16 +18,20 @@ from qtpy.QtWidgets import QApplication
 from scipy import ndimage
 
 from napari_cellseg import segment
+from napari_cellseg.datasets.annotation import object_table
+from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.events import drain
 from napari_cellseg.images.simulation import simulate_fluorescence, simulate_timelapse
 from napari_cellseg.viewer import samples
 from napari_cellseg.viewer.correct_session import CorrectSession
+from napari_cellseg.viewer.dataset_adding import AddWhat
 from napari_cellseg.viewer.feature_rows import write_rows
 from napari_cellseg.viewer.jumping import jump_to_object
 from napari_cellseg.viewer.plot_points import PlotKind
 from napari_cellseg.viewer.reviewing import doubting
 from napari_cellseg.viewer.run_on import RunOn
 from napari_cellseg.widgets.correct_dock import CorrectDock
+from napari_cellseg.widgets.dataset_dock import DatasetDock
 from napari_cellseg.widgets.evaluate_dock import EvaluateDock
 from napari_cellseg.widgets.measure_dock import MeasureDock
 from napari_cellseg.widgets.plot_canvas import Drag, PlotCanvas
@@ -97,6 +101,7 @@ def main() -> None:
     evaluation(viewer)
     correction(viewer)
     measurement(viewer)
+    datasets(viewer, Path("nuclei"))
     viewer.close()
     unfinished(napari.Viewer())
 
@@ -203,6 +208,57 @@ def growth(viewer: napari.Viewer, dock: MeasureDock) -> None:
     dock.images.button.click()
     wait(lambda: not dock.images.job.running)
     take(viewer, "measure_images")
+
+
+def datasets(viewer: napari.Viewer, folder: Path) -> None:
+    """The Dataset dock: its images, one of them open, a region to add, the findings, an export."""
+    for inner in list(viewer.window.dock_widgets.values()):
+        inner.parent().hide()
+    viewer.layers.clear()
+    fill_dataset(Dataset.create(folder, ["nucleus", "debris"]))
+    dock = DatasetDock(viewer)
+    viewer.window.add_dock_widget(dock, name="CellSeg dataset", area="right")
+    panel = dock.panel
+    panel.open(folder)
+    wait(lambda: panel.work.dataset is not None and not panel.job.running)
+    panel.open_image("plate 1 B2")
+    wait(lambda: not panel.job.running)
+    panel.images.grid.select(["plate 1 B2"])
+    wait(lambda: len(panel.model.thumbnails) >= 6)
+    take(viewer, "dataset_images", true_colours=True)
+    panel.tabs.setCurrentIndex(1)
+    panel.adding.what.choose(AddWhat.REGION)
+    panel.adding.draw.click()
+    viewer.layers[-1].add_rectangles(
+        np.array([[20, 30], [150, 200]]), face_color="transparent", edge_color="white"
+    )
+    wait(panel.adding.button.isEnabled)
+    take(viewer, "dataset_add")
+    panel.tabs.setCurrentIndex(3)
+    panel.checks.button.click()
+    wait(lambda: not panel.job.running)
+    take(viewer, "dataset_check")
+    panel.tabs.setCurrentIndex(4)
+    panel.files.exports.format.choose("cellpose")
+    panel.files.exports.button.click()
+    wait(lambda: not panel.job.running)
+    take(viewer, "dataset_export")
+
+
+def fill_dataset(dataset: Dataset) -> None:
+    """Simulated fields of two plates, reviewed to different degrees."""
+    for number in range(9):
+        field = simulate_fluorescence((192 + 32 * (number % 3), 256), objects=10 + 3 * number, seed=number)
+        objects = np.unique(field.labels)[1:]
+        reviewed = objects % 3 < number % 4
+        status = np.where(reviewed, np.where(objects % 5, "accepted", "edited"), "predicted")
+        classes = np.where(objects % 9, "nucleus", "debris")
+        table = object_table(
+            objects, classes=classes, status=status, confidence=0.8, origin="model:nuclei@3.0"
+        )
+        name = f"plate {1 + number // 6} {'ABC'[number % 3]}{1 + number}"
+        group = f"plate {1 + number // 6}"
+        dataset.add(field.image, field.labels, name=name, objects=table, group=group, pixel_size=0.5)
 
 
 def lasso(canvas: PlotCanvas, corners: list[tuple[float, float]]) -> None:

@@ -39,6 +39,7 @@ class ImportBox(QGroupBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Import", parent)
         self._path: Path | None = None
+        self._problem = ""
         self._why = "Open or make a dataset first."
         self.source, self.images, self.group = QLineEdit(), QLineEdit(), QLineEdit()
         self.choose_folder = small_button("Folder…", "A folder of annotated images, of any known format.")
@@ -52,7 +53,7 @@ class ImportBox(QGroupBox):
         self.choose_folder.clicked.connect(self._on_folder)
         self.choose_file.clicked.connect(self._on_file)
         self.choose_images.clicked.connect(self._on_images)
-        self.format.currentIndexChanged.connect(self._show)
+        self.format.currentIndexChanged.connect(self._recognise)
         self.button.clicked.connect(self._on_import)
         self._show()
 
@@ -62,7 +63,7 @@ class ImportBox(QGroupBox):
         self.source.setText(str(path))
         self.source.setToolTip(str(path))
         self.notes.say("")
-        self._show()
+        self._recognise()
 
     def set_ready(self, ready: bool, why: str) -> None:
         """Whether an import can begin, and why not."""
@@ -117,17 +118,22 @@ class ImportBox(QGroupBox):
         for widget in (self.sentence, self.button, self.notes):
             layout.addWidget(widget)
 
-    def _show(self, *_: object) -> None:
-        why, words = self._why, ""
-        if not why and self._path is None:
-            why = "Choose a folder or a file first."
-        elif self._path is not None:
+    def _recognise(self, *_: object) -> None:
+        """Look at what was chosen, once: a large folder takes a moment."""
+        self._problem, words = "", ""
+        if self._path is not None:
             try:
                 words = _import_words(self._path, self.format.currentData())
             except DatasetError as error:
-                why = why or str(error)
+                self._problem = str(error)
                 words = f"⚠ {error}"
         self.sentence.say(words)
+        self._show()
+
+    def _show(self) -> None:
+        why = self._why or self._problem
+        if not why and self._path is None:
+            why = "Choose a folder or a file first."
         self.button.setEnabled(not why)
         explain(self.button, "Import", why or "Add the images to the dataset: all of them, or none.")
 

@@ -53,6 +53,10 @@ class Thumbnails(QObject):
             self._begin()
         return found
 
+    def __len__(self) -> int:
+        """Number of thumbnails that are there."""
+        return len(self._cache)
+
     def failure(self, key: Hashable) -> str:
         """Why a picture cannot be made; empty where it can."""
         return self._failed.get(key, "")
