@@ -251,6 +251,21 @@ def test_classes_are_renamed_and_added(qtbot, panel: DatasetPanel, folder: Path)
     assert classes.list.topLevelItem(0).text(0) == "nucleus"
 
 
+def test_split_anew_by_other_shares(qtbot, panel: DatasetPanel, folder: Path) -> None:
+    splits = panel.splits
+    assert splits.fractions() == Dataset.open(folder).settings.fractions == (0.8, 0.1, 0.1)
+    splits.val.setValue(50)
+    splits.test.setValue(0)
+    assert splits.about.text().startswith("By group, automatic: 50 % train")
+    click(qtbot, splits.button)
+    finish(qtbot, panel)
+    made = Dataset.open(folder)
+    assert made.settings.fractions == (0.5, 0.5, 0.0)
+    assert made.counts()["images"].tolist() in ([2, 1, 0], [1, 2, 0])
+    assert "✓ Split anew" in panel.notes.text()
+    assert splits.fractions() == (0.5, 0.5, 0.0)
+
+
 def add_field(viewer: ViewerModel, statuses: list[str], **options: object) -> Labels:
     sample = make_sample("field", statuses, seed=9)
     viewer.add_image(sample.pixels(), name="field", **options)

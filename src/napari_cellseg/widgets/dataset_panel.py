@@ -1,6 +1,6 @@
 """All of the Dataset dock: which dataset, its images, what is added, classes, checks, import and export."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from napari.components import ViewerModel
@@ -36,6 +36,7 @@ from napari_cellseg.widgets.dataset_grid import DatasetModel
 from napari_cellseg.widgets.dataset_header import DatasetHeader
 from napari_cellseg.widgets.dataset_images import ImagesPanel
 from napari_cellseg.widgets.dataset_opened import OpenedBox
+from napari_cellseg.widgets.dataset_splits import SplitsBox
 from napari_cellseg.widgets.dataset_work import DatasetWork
 from napari_cellseg.widgets.dock import scrolling
 from napari_cellseg.widgets.fields import Sentence
@@ -59,6 +60,7 @@ class DatasetPanel(QWidget):
         self.opened = OpenedBox(viewer, connections)
         self.images, self.adding = ImagesPanel(self.model), AddPanel(viewer, connections)
         self.classes, self.checks, self.files = ClassesPanel(), DatasetChecks(), FilesPanel()
+        self.splits = SplitsBox()
         self.error, self.notes = ErrorBox(), Sentence("Notes")
         self._build()
         self._connect()
@@ -68,14 +70,20 @@ class DatasetPanel(QWidget):
         self.tabs = QTabWidget()
         self.tabs.setAccessibleName("Images, add, classes, check, import and export")
         self.tabs.setUsesScrollButtons(False)
+        settings = QWidget()
+        inner = QVBoxLayout(settings)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.addWidget(self.classes, 1)
+        inner.addWidget(self.splits)
         for widget, title in (
             (self.images, "Images"),
             (scrolling(self.adding), "Add"),
-            (self.classes, "Classes"),
+            (settings, "Classes"),
             (self.checks, "Check"),
             (scrolling(self.files), "Files"),
         ):
             self.tabs.addTab(widget, title)
+        self.tabs.setTabToolTip(2, "Classes and splits")
         self.tabs.setTabToolTip(4, "Import from other programs, export for them")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
@@ -97,6 +105,7 @@ class DatasetPanel(QWidget):
         self.adding.asked.connect(self._add)
         self.classes.renamed.connect(self._rename_class)
         self.classes.added.connect(self._add_class)
+        self.splits.asked.connect(self._split_anew)
         self.checks.asked.connect(self._check)
         self.checks.opened.connect(self._open_finding)
         self.files.imports.asked.connect(self._import)
@@ -131,6 +140,8 @@ class DatasetPanel(QWidget):
         dataset, rows = self.work.dataset, self.work.rows
         self.header.show_dataset(dataset, rows)
         self.images.show_rows(rows)
+        if dataset is not None:
+            self.splits.show_fractions(dataset.settings.fractions)
         self.classes.show_classes(dataset.classes if dataset is not None else (), rows)
         self.adding.show_dataset(dataset, rows)
         self.files.exports.forget_loss()
@@ -144,6 +155,7 @@ class DatasetPanel(QWidget):
         self.images.set_busy(busy)
         self.adding.set_ready(why)
         self.classes.setEnabled(ready)
+        self.splits.setEnabled(ready)
         self.checks.set_ready(
             ready and bool(self.work.rows), why or ("" if self.work.rows else "No images yet.")
         )
@@ -242,6 +254,13 @@ class DatasetPanel(QWidget):
         if dataset is not None and name:
             names = (*dataset.classes, name)
             self.work.write(calling("Adding the class", lambda: dataset.set_classes(names)))
+
+    def _split_anew(self, fractions: tuple[float, float, float]) -> None:
+        def show(left: Mapping[str, str]) -> None:
+            self.notes.say(f"✓ Split anew: {counted(len(left), 'image')} changed the split.")
+
+        if self.work.dataset is not None:
+            self.work.write(self.work.dataset.resplitting(fractions), show)
 
     def _checked_class(self, typed: str) -> str:
         try:
