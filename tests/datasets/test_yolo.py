@@ -323,6 +323,12 @@ def test_a_small_label_of_a_huge_claim_is_refused(tmp_path):
 def test_folders_that_look_like_it(tmp_path):
     assert YOLO.matches(one_image(tmp_path / "a", TRIANGLE))
     assert YOLO.matches(tmp_path / "a" / "dataset.yaml")
+    other = (tmp_path / "a" / "dataset.yaml").rename(tmp_path / "a" / "cells-seg.yaml")
+    assert YOLO.matches(other)
+    assert [s.annotation.class_names() for s in read(tmp_path / "a")] == [["cell"]]
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "conda.yaml").write_text("name: x")
+    assert not YOLO.matches(tmp_path / "d")
     assert YOLO.matches(laid_out(tmp_path / "b", **{"valid/images/a.png": None, "valid/labels/a.txt": ""}))
     assert not YOLO.matches(laid_out(tmp_path / "c", **{"images/a.png": None, "masks/a.png": None}))
     assert not YOLO.matches(tmp_path / "gone")

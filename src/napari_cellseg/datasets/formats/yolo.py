@@ -2,6 +2,7 @@
 
 Polygons hold the centres of pixels, ``(x + 0.5) / width``, so that a trainer that cuts coordinates to whole
 pixels and fills them with OpenCV gets the masks back; corners would come back grown to the right and down.
+Objects of one class with the very same pixels are kept, but Ultralytics itself trains on one of them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,6 +1,7 @@
 """Which images a YOLO dataset has, where their labels are, and what its classes are called."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -15,6 +16,9 @@ from napari_cellseg.datasets.sample import Split
 from napari_cellseg.errors import DatasetError
 from napari_cellseg.images.reading import PICTURE_SUFFIXES, TIFF_SUFFIXES
 
+_HEAD = 1 << 16
+_IMAGES_KEY = re.compile(rb"^(train|val|validation|test)\s*:", re.MULTILINE)
+_CLASSES_KEY = re.compile(rb"^(names|nc)\s*:", re.MULTILINE)
 LARGEST_LIST = 1 << 28
 """Bytes that a list of images or classes may have."""
 _YAMLS = ("dataset.yaml", "data.yaml", "dataset.yml", "data.yml")
@@ -56,14 +60,27 @@ class Layout:
 
 
 def find_yaml(folder: Path) -> Path | None:
-    """The YAML that describes a folder, or None."""
-    return next((folder / name for name in _YAMLS if (folder / name).is_file()), None)
+    """The YAML that describes a folder: by its name, or the only one; else None."""
+    for name in _YAMLS:
+        if (folder / name).is_file():
+            return folder / name
+    others = [path for path in folder.iterdir() if describes_dataset(path)]
+    return others[0] if len(others) == 1 else None
+
+
+def describes_dataset(path: Path) -> bool:
+    """Whether a file is a YAML with images and classes, from its beginning."""
+    if path.suffix.lower() not in (".yaml", ".yml") or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    return _IMAGES_KEY.search(head) is not None and _CLASSES_KEY.search(head) is not None
 
 
 def looks_like_yolo(path: Path) -> bool:
     """Whether a path is a YAML of a dataset, or a folder with one or with ``images`` and texts as labels."""
     if path.is_file():
-        return path.name in _YAMLS
+        return path.name in _YAMLS or describes_dataset(path)
     if not path.is_dir():
         return False
     if find_yaml(path) is not None:
@@ -98,7 +115,10 @@ def find_layout(path: Path, images: Path | None, notes: Notes) -> Layout:
     if not path.exists():
         raise DatasetError(f"There is no file or folder '{path}'.")
     tally = Tally()
-    yaml = path if path.is_file() else find_yaml(path)
+    try:
+        yaml = path if path.is_file() else find_yaml(path)
+    except OSError as error:
+        raise DatasetError(f"'{path}' cannot be read: {error}.") from error
     base = path if yaml is None else yaml.parent
     if yaml is not None:
         described = read_description(yaml)
