@@ -36,12 +36,15 @@ def recognise_format(path: Path) -> Format:
     Raises
     ------
     DatasetError
-        Where there is nothing at the path, or it looks like none of them.
+        Where there is nothing at the path, it cannot be read, or it looks like none of them.
     """
-    if not path.exists():
-        raise DatasetError(f"There is no file or folder '{path}'.")
-    for format in list_formats():
-        if format.matches(path):
-            return format
+    try:
+        if not path.exists():
+            raise DatasetError(f"There is no file or folder '{path}'.")
+        for format in list_formats():
+            if format.matches(path):
+                return format
+    except OSError as error:
+        raise DatasetError(f"'{path}' cannot be read: {error.strerror or error}.") from error
     names = ", ".join(format.name for format in list_formats())
     raise DatasetError(f"'{path}' looks like none of the known formats. Name one of them: {names}.")
