@@ -234,7 +234,7 @@ def cells_altered(draw, content):
 
 def columns_altered(draw, content):
     try:
-        rows = list(csv.reader(io.StringIO(content.decode())))
+        rows = list(csv.reader(io.StringIO(content.decode()))) or [[]]
     except (UnicodeDecodeError, csv.Error):
         return content
     at = draw(st.integers(0, 4))
