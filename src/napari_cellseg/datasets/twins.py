@@ -121,11 +121,14 @@ class Signatures:
     """
 
     def __init__(self, known: Mapping[str, str]) -> None:
-        self._names: list[str] = []
-        self._rows = np.zeros((64, _INSIDE * _INSIDE), np.float32)
-        self._place: dict[str, int] = {}
-        for name, text in known.items():
-            self.add(name, text)
+        self._names = list(known)
+        self._place = {name: place for place, name in enumerate(known)}
+        self._rows = np.zeros((len(known) + 64, _INSIDE * _INSIDE), np.float32)
+        grids = {
+            place: grid for place, text in enumerate(known.values()) if (grid := _grid(text)) is not None
+        }
+        if grids:
+            self._rows[list(grids)] = _normed(np.stack(list(grids.values()))[:, REACH:-REACH, REACH:-REACH])
 
     def add(self, name: str, text: str) -> None:
         """Take in the signature of an image, in place of the one that it had."""
@@ -161,7 +164,9 @@ def _grid(text: str) -> Grid | None:
     return content.reshape(GRID, GRID).astype(np.float32) - 128 if content.size == GRID * GRID else None
 
 
-def _normed(window: Grid) -> Grid:
-    flat: Grid = window.ravel() - window.mean()
-    flat /= max(float(np.linalg.norm(flat)), 1e-6)
+def _normed(windows: Grid) -> Grid:
+    """Windows (…, n, m) as vectors (…, n m) of mean 0 and length 1: their products are correlations."""
+    flat: Grid = windows.reshape(*windows.shape[:-2], -1)
+    flat = flat - flat.mean(axis=-1, keepdims=True)
+    flat /= np.maximum(np.linalg.norm(flat, axis=-1, keepdims=True), 1e-6)
     return flat
