@@ -48,7 +48,7 @@ def crashing(monkeypatch, after):
     monkeypatch.setattr(transaction.shutil, "rmtree", counted(transaction.shutil.rmtree))
 
 
-@pytest.mark.parametrize("first", [8, 12, 13])
+@pytest.mark.parametrize("first", [8, 12, pytest.param(13, marks=pytest.mark.slow)])
 def test_a_change_that_ends_anywhere_is_done_or_undone(scripted, tmp_path, first):
     """The steps: an update that drops a file, a removal, a move of all images."""
     dataset = Dataset.create(tmp_path / "data")
@@ -78,7 +78,7 @@ def test_a_change_that_ends_anywhere_is_done_or_undone(scripted, tmp_path, first
 def test_a_killed_process_leaves_a_valid_dataset(scripted, tmp_path):
     folder = Dataset.create(tmp_path / "data").folder
     state, step = {}, 0
-    for more in (3, 11, 8):
+    for more in (3, 9):
         command = [sys.executable, str(SCRIPT), str(folder), str(step)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             for line in process.stdout:

@@ -210,6 +210,19 @@ def test_what_is_no_dataset_is_refused_in_words(tmp_path, dataset):
         Dataset.open(dataset.folder)
 
 
+def test_numbers_and_lists_of_any_kind_are_taken(dataset):
+    origin = Origin("a/b.tif", "", {"t": np.int64(3)}, [np.int32(0), 0, *SHAPE], np.float32(0.5))
+    pixels, labels = image(1)
+    for updated in (False, True):
+        added = dataset.add_sample(Sample("a", Annotation.from_labels(labels), lambda: pixels, origin))
+        assert added.updated == updated
+    back = Dataset.open(dataset.folder).record("a").origin
+    assert (back.position, back.region, back.pixel_size) == ({"t": 3}, (0, 0, *SHAPE), 0.5)
+    assert dataset.add(pixels.tolist(), labels.tolist(), name="list").names == ("list",)
+    with pytest.raises(DatasetError, match="split must be one of"):
+        dataset.add(pixels, labels, name="b", split="training")
+
+
 def test_images_that_do_not_fit_are_refused_and_nothing_changes(dataset):
     pixels, labels = image(1)
     before = sorted(dataset.folder.rglob("*"))

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from itertools import islice
+from math import isfinite
 from pathlib import PurePath
 from typing import Any
 
@@ -15,7 +16,7 @@ from napari_cellseg.datasets.moving import write_record
 from napari_cellseg.datasets.names import safe_name
 from napari_cellseg.datasets.reading import read_source
 from napari_cellseg.datasets.record import KINDS, Entry, Record, counted, file_path
-from napari_cellseg.datasets.sample import Origin, Pixels, Sample, Split
+from napari_cellseg.datasets.sample import SPLITS, Origin, Pixels, Sample, Split
 from napari_cellseg.datasets.settings import Settings
 from napari_cellseg.datasets.splitting import choose_split, is_place, unit_keys
 from napari_cellseg.datasets.transaction import Transaction
@@ -239,6 +240,8 @@ def _storable(sample: Sample) -> Pixels:
             f"The image of '{sample.name}' must have pixels that are whole numbers, floats or true/false, "
             f"got {pixels.dtype} of shape {pixels.shape}."
         )
+    if sample.split not in (None, *SPLITS):
+        raise DatasetError(f"split must be one of {', '.join(SPLITS)}, not '{sample.split}'.")
     if sample.ignored is not None and sample.ignored.shape != sample.annotation.shape:
         raise DatasetError(
             f"The ignored pixels of '{sample.name}' must have the shape of its labels, "
@@ -257,7 +260,7 @@ def _entry_of(sample: Sample, pixels: Pixels) -> Entry:
         split=sample.split or "train",
         shape=tuple(int(n) for n in pixels.shape),
         dtype=pixels.dtype.newbyteorder("=").name,
-        origin=sample.origin,
+        origin=_plain_origin(sample.origin),
         objects=len(table),
         statuses=counted(table, "status"),
         classes=counted(table, "class"),
@@ -283,6 +286,18 @@ def _is_elsewhere(one: Entry, other: Entry) -> bool:
     """Whether two images with equal pixels are told to be from different places of one source."""
     same = is_place(one.origin.source) and one.origin.source == other.origin.source
     return same and _origin_key(one) != _origin_key(other)
+
+
+def _plain_origin(origin: Origin) -> Origin:
+    """The same with numbers that JSON knows and that compare with those of a record."""
+    region = origin.region
+    size = origin.pixel_size
+    return replace(
+        origin,
+        position={str(axis): int(place) for axis, place in origin.position.items()},
+        region=None if region is None else (int(region[0]), int(region[1]), int(region[2]), int(region[3])),
+        pixel_size=float(size) if size is not None and isfinite(size) else None,
+    )
 
 
 def _joined_origin(coming: Origin, known: Origin) -> Origin:

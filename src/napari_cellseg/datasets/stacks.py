@@ -101,6 +101,7 @@ def open_stack(image: Any, labels: Any, axes: str | None, channels: int | Sequen
     AxesError
         Where the axes don't fit the image.
     """
+    image = image if hasattr(image, "shape") else np.asarray(image)
     shape = tuple(int(n) for n in image.shape)
     letters = _fitting_axes(shape, image.dtype, tuple(labels.shape)) if axes is None else axes
     letters = resolve_axes(shape, image.dtype, letters)

@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
 
+import numpy as np
 import pandas as pd
 
 from napari_cellseg.datasets.arrangement import Arrangement
@@ -176,6 +177,7 @@ class Dataset(Arrangement):
         source = str(source)
         origin = Origin(source, group, {}, None, pixel_size, made_by)
         known = name or name_of_source(source)
+        labels = labels if hasattr(labels, "shape") else np.asarray(labels)
         stack = open_stack(image, labels, axes, channels)
         told = Told(known or self._next_name(), origin, split, region, status, classes)
         samples = plane_samples(stack, labels, told, objects, ignored)
