@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels
+from napari.qt import get_stylesheet
 from napari.utils._proxies import PublicOnlyProxy
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -447,6 +448,7 @@ def test_closing_cancels_and_lets_go(qtbot, viewer: ViewerModel, folder: Path, m
 def test_every_control_explains_itself_and_the_dock_is_narrow(qtbot, dock, panel, viewer) -> None:
     add_field(viewer, ["accepted"])
     open_image(qtbot, panel, "fov 1")
+    dock.setStyleSheet(get_stylesheet("dark"))
     dock.resize(350, 720)
     dock.show()
     for number in range(panel.tabs.count()):
