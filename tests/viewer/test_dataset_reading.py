@@ -154,6 +154,6 @@ def test_napari_never_has_to_ask_which_reader(plugins, tmp_path: Path, name: str
 
 
 def test_folders_stay_with_naparis_own_reader(plugins: PluginManager, tmp_path: Path) -> None:
-    """With two readers for folders napari would ask which one to use at each folder and zarr dropped on it."""
+    """With two readers for folders napari would ask which one to use at each folder or zarr dropped."""
     found = [reader.plugin_name for reader in plugins.iter_compatible_readers([str(tmp_path)])]
     assert found == ["napari"]
