@@ -63,7 +63,7 @@ MODELS = {
         sources=("dsb2018", "bbbc039", "bitdepth"),
         emphasis={"bbbc039": 1.6, "bitdepth": 1.4},
         shape={"deeper": (0, 1, 1), "detail": 8, "compand": True},
-        restarts=(6494, 15278),
+        restarts=(6494, 15278, 20831),
     ),
     "phase": BundledModel(
         sources=("usiigaci",),
