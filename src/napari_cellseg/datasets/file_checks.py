@@ -8,6 +8,7 @@ from napari_cellseg.datasets.finding import Finding
 from napari_cellseg.datasets.formats.image_files import read_pixels
 from napari_cellseg.datasets.formats.text_files import read_text
 from napari_cellseg.datasets.formats.yolo import LARGEST_LABELS
+from napari_cellseg.datasets.formats.yolo_yaml import yaml_text
 from napari_cellseg.datasets.names import path_within
 from napari_cellseg.datasets.reading import read_sample, read_source
 from napari_cellseg.datasets.record import KINDS, Entry, Record, file_path
@@ -91,7 +92,7 @@ def check_yaml(folder: Path, settings: Settings) -> Iterator[Finding]:
     """Whether the file that trainers read says what the dataset's settings say."""
     import yaml
 
-    wanted = settings.to_yaml()
+    wanted = yaml_text(settings.classes)
     fix = f"Give it this content: {' '.join(wanted.split())}"
     try:
         text = read_text(folder / YAML, LARGEST_LABELS)

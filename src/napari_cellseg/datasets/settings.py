@@ -7,7 +7,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from napari_cellseg.datasets.sample import SPLITS
+from napari_cellseg.datasets.formats.yolo_yaml import yaml_text
 from napari_cellseg.datasets.transaction import Transaction
 from napari_cellseg.errors import DatasetError
 from napari_cellseg.outputs import output_error
@@ -79,15 +79,6 @@ class Settings:
         """As the text of `dataset.json`."""
         return json.dumps({"layout": LAYOUT, **asdict(self)}, indent=2, ensure_ascii=False) + "\n"
 
-    def to_yaml(self) -> str:
-        """As the text of `dataset.yaml`, which names its folders from where it lies itself."""
-        import yaml
-
-        content: dict[str, Any] = {split: f"images/{split}" for split in SPLITS}
-        content |= {"names": dict(enumerate(self.classes))}
-        text: str = yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
-        return text
-
 
 def read_settings(folder: Path) -> Settings:
     """Settings of a dataset.
@@ -124,7 +115,7 @@ def write_settings(transaction: Transaction, settings: Settings) -> None:
     """
     try:
         transaction.put(SETTINGS).write_text(settings.to_json(), encoding="utf-8")
-        transaction.put(YAML).write_text(settings.to_yaml(), encoding="utf-8")
+        transaction.put(YAML).write_text(yaml_text(settings.classes), encoding="utf-8")
     except OSError as error:
         raise output_error(transaction.folder, error) from error
 
