@@ -28,14 +28,22 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}.partial{path.suffix}")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with output_errors(path):
+            yield temporary
+            os.replace(temporary, path)
+    finally:
+        _discard(temporary)
+
+
+@contextmanager
+def output_errors(path: str | Path) -> Iterator[None]:
+    """Whatever the block cannot write becomes an `OutputError` that names the path and the reason."""
+    try:
+        yield
     except OutputError:
         raise
     except OSError as error:
         raise output_error(path, error) from error
-    finally:
-        _discard(temporary)
 
 
 def make_folder(path: str | Path) -> Path:

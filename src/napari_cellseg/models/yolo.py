@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_cellseg.errors import ModelError
 from napari_cellseg.instances.instance import Instances
-from napari_cellseg.instances.merging import TileMerger
+from napari_cellseg.instances.merging import TileMerger, clip_instances
 from napari_cellseg.instances.prototypes import Detections, decode_prototypes
 from napari_cellseg.models.card import ModelCard
 from napari_cellseg.models.onnx import OnnxNetwork
@@ -152,10 +152,8 @@ class YoloModel:
         if ranked and 0 < len(boxes) <= len(found) and min(shape) >= 2 * SMALLEST_SPLIT:
             self.split_tiles += 1
             return self._in_parts(tile)
-        padded = self._size(shape)
-        objects = decode_prototypes(found, prototypes, padded, self._decoding)
-        inside = objects.take((objects.boxes[:, 0] < shape[0]) & (objects.boxes[:, 1] < shape[1]))
-        return inside if padded == shape else _clipped(inside, shape)
+        objects = decode_prototypes(found, prototypes, self._size(shape), self._decoding)
+        return clip_instances(objects, (0, 0, *shape))
 
     def _in_parts(self, tile: Tiles) -> Instances:
         """Objects of a tile that is seen as four overlapping ones."""
@@ -186,12 +184,6 @@ class YoloModel:
             return np.ascontiguousarray(tiles)
         edges = ((0, 0), (0, 0), (0, below), (0, right))
         return np.pad(tiles, edges, constant_values=np.float32(PADDING))
-
-
-def _clipped(instances: Instances, shape: tuple[int, int]) -> Instances:
-    merger = TileMerger(shape)
-    merger.add(instances, slice(0, shape[0]), slice(0, shape[1]))
-    return merger.finish()
 
 
 def _halves(length: int, multiple: int) -> tuple[slice, slice]:

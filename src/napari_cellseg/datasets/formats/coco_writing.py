@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,8 +15,8 @@ from napari_cellseg.datasets.formats.coco_json import Entry
 from napari_cellseg.datasets.formats.coco_segmentations import Encoder
 from napari_cellseg.datasets.formats.image_files import Stems, write_image
 from napari_cellseg.datasets.sample import Sample
-from napari_cellseg.errors import DatasetError, OutputError
-from napari_cellseg.outputs import make_folder, output_error
+from napari_cellseg.errors import DatasetError
+from napari_cellseg.outputs import make_folder, output_errors
 from napari_cellseg.provenance import now, versions
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
@@ -69,7 +69,7 @@ def write_coco(
         files: dict[str, _CocoFile] = {}
         for sample in samples:
             split = sample.split or "default"
-            with _errors_in_words(folder):
+            with output_errors(folder):
                 if split not in files:
                     file = _CocoFile(folder / flavour.annotations.format(split=split), classes, flavour)
                     files[split] = stack.enter_context(file)
@@ -79,18 +79,8 @@ def write_coco(
             yield sample.name
         if not files:
             empty = _CocoFile(folder / flavour.annotations.format(split="default"), classes, flavour)
-            with _errors_in_words(folder):
+            with output_errors(folder):
                 stack.enter_context(empty)
-
-
-@contextmanager
-def _errors_in_words(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OutputError:
-        raise
-    except OSError as error:
-        raise output_error(path, error) from error
 
 
 class _CocoFile:
@@ -125,7 +115,7 @@ class _CocoFile:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        with _errors_in_words(self._path), self._file:
+        with output_errors(self._path), self._file:
             if kind is None:
                 images = ",\n".join(json.dumps(image) for image in self._images)
                 self._file.write(f'],\n"images": [{images}]}}\n')

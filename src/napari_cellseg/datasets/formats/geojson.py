@@ -26,6 +26,7 @@ from napari_cellseg.datasets.formats.outlines import (
     Outline,
     OutlineFile,
     image_of,
+    image_record,
     number_of,
     on_planes,
     outline_samples,
@@ -70,11 +71,9 @@ def write_geojson(samples: Iterable[Sample], folder: Path, classes: Sequence[str
     for sample in samples:
         stem = stems.take(sample.name)
         write_image(sample, folder / "images", stem)
-        height, width = sample.annotation.shape
-        image = {"name": sample.name, "height": height, "width": width, "split": sample.split}
         collection = {
             "type": "FeatureCollection",
-            "image": image,
+            "image": image_record(sample),
             "features": list(_features(sample, classes)),
         }
         text = json.dumps(collection, ensure_ascii=False, separators=(",", ":"))

@@ -19,7 +19,7 @@ from napari_cellseg.datasets.annotation import ObjectMask
 from napari_cellseg.datasets.formats.format import Format
 from napari_cellseg.datasets.formats.image_files import Stems, write_image
 from napari_cellseg.datasets.formats.imagej_reading import is_imagej, read_imagej
-from napari_cellseg.datasets.formats.outlines import COLOURS, IGNORED
+from napari_cellseg.datasets.formats.outlines import COLOURS, IGNORED, image_record
 from napari_cellseg.datasets.formats.polygons import Ring, corner_polygons
 from napari_cellseg.datasets.sample import Sample
 
@@ -49,12 +49,10 @@ def write_imagej(samples: Iterable[Sample], folder: Path, classes: Sequence[str]
     for sample in samples:
         stem = stems.take(sample.name)
         write_image(sample, folder / "images", stem)
-        height, width = sample.annotation.shape
-        about = {"name": sample.name, "height": height, "width": width, "split": sample.split}
         with zipfile.ZipFile(
             folder / f"{stem}.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL
         ) as archive:
-            archive.comment = json.dumps(about).encode("ascii")
+            archive.comment = json.dumps(image_record(sample)).encode("ascii")
             for roi in _rois(sample, classes):
                 archive.writestr(zipfile.ZipInfo(f"{roi.name}.roi"), roi.tobytes(), zipfile.ZIP_DEFLATED)
         yield sample.name

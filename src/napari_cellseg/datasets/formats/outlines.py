@@ -235,6 +235,12 @@ def image_of(path: Path, stem: str, folder: ImageFolder) -> Path | None:
     return found if found is not None and found.is_file() else None
 
 
+def image_record(sample: Sample) -> dict[str, Any]:
+    """What our own files tell of an image, as `said_shape` and `split_of` read it."""
+    height, width = sample.annotation.shape
+    return {"name": sample.name, "height": height, "width": width, "split": sample.split}
+
+
 def said_shape(said: Mapping[str, Any], where: str) -> tuple[int, int] | None:
     """Rows and columns of the image, where our own files tell them.
 

@@ -20,8 +20,8 @@ from napari_cellseg.datasets.formats.image_files import Stems, write_image
 from napari_cellseg.datasets.formats.run_length_reading import read_run_lengths, run_length_files
 from napari_cellseg.datasets.formats.runs import Order, mask_to_runs
 from napari_cellseg.datasets.sample import Sample
-from napari_cellseg.errors import DatasetError, OutputError
-from napari_cellseg.outputs import make_folder, output_error
+from napari_cellseg.errors import DatasetError
+from napari_cellseg.outputs import make_folder, output_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def write_run_lengths(
         files: dict[str, TextIO] = {}
         for sample in samples:
             split = sample.split or "all"
-            with _errors_in_words(folder):
+            with output_errors(folder):
                 if split not in files:
                     files[split] = stack.enter_context(
                         _table(folder / dialect.table.format(split=split), dialect)
@@ -87,7 +87,7 @@ def write_run_lengths(
                 csv.writer(files[split], lineterminator="\n").writerows(_rows(sample, stem, dialect.order))
             yield sample.name
         if not files:
-            with _errors_in_words(folder):
+            with output_errors(folder):
                 stack.enter_context(_table(folder / dialect.table.format(split="all"), dialect))
 
 
@@ -95,19 +95,9 @@ def write_run_lengths(
 def _table(path: Path, dialect: Dialect) -> Iterator[TextIO]:
     """An open CSV file with its header."""
     make_folder(path.parent)
-    with _errors_in_words(path), path.open("w", encoding="utf-8", newline="") as file:
+    with output_errors(path), path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerow([*dialect.columns, *_OWN])
         yield file
-
-
-@contextmanager
-def _errors_in_words(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OutputError:
-        raise
-    except OSError as error:
-        raise output_error(path, error) from error
 
 
 def _rows(sample: Sample, stem: str, order: Order) -> Iterator[list[Any]]:
