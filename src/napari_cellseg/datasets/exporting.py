@@ -14,7 +14,7 @@ from napari_cellseg.datasets.loss import LossReport, no_losses, object_losses
 from napari_cellseg.datasets.sample import Sample
 from napari_cellseg.errors import DatasetError, OutputError
 from napari_cellseg.events import Job, Progress
-from napari_cellseg.outputs import make_folder, output_error
+from napari_cellseg.outputs import make_folder, output_errors
 
 LOSS_STAGE = "Looking what would be lost"
 STAGE = "Exporting"
@@ -123,13 +123,9 @@ def check_target(folder: Path) -> None:
     OutputError
         Where it is not.
     """
-    try:
+    with output_errors(folder):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise OutputError(f"'{folder}' exists and is not empty. Choose a new folder.")
-    except OutputError:
-        raise
-    except OSError as error:
-        raise output_error(folder, error) from error
 
 
 class _Tally:
@@ -152,14 +148,11 @@ def _appearing(folder: Path) -> Iterator[Path]:
     make_folder(folder.parent)
     staging = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
-        staging.mkdir()
-        yield staging
-        if folder.exists():
-            folder.rmdir()
-        os.replace(staging, folder)
-    except OutputError:
-        raise
-    except OSError as error:
-        raise output_error(folder, error) from error
+        with output_errors(folder):
+            staging.mkdir()
+            yield staging
+            if folder.exists():
+                folder.rmdir()
+            os.replace(staging, folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -8,7 +8,7 @@ from napari_cellseg.datasets.record import KINDS, Record, file_path, read_record
 from napari_cellseg.datasets.sample import Split
 from napari_cellseg.datasets.transaction import Transaction
 from napari_cellseg.events import Job, Progress
-from napari_cellseg.outputs import output_error
+from napari_cellseg.outputs import output_errors
 
 MOVING = "Moving"
 REMOVING = "Removing"
@@ -22,10 +22,8 @@ def write_record(transaction: Transaction, record: Record) -> None:
     OutputError
         Where it cannot be written.
     """
-    try:
+    with output_errors(transaction.folder):
         transaction.put(record_path(record.name)).write_text(record.to_json(), encoding="utf-8")
-    except OSError as error:
-        raise output_error(transaction.folder, error) from error
 
 
 def moving_images(

@@ -14,7 +14,7 @@ from napari_cellseg.datasets.settings import Settings
 from napari_cellseg.datasets.transaction import Transaction
 from napari_cellseg.errors import DatasetError
 from napari_cellseg.events import Job, Progress
-from napari_cellseg.outputs import output_error
+from napari_cellseg.outputs import output_errors
 
 STAGE = "Changing classes"
 
@@ -69,12 +69,10 @@ def _with_labels(
     annotation = read_sample(catalogue.folder, record).annotation
     annotation = Annotation(annotation.labels, record.table, annotation.covered)
     relative = file_path("labels", record.split, record.name)
-    try:
+    with output_errors(transaction.folder):
         path = transaction.put(relative)
         write_polygons(path, annotation, classes)
         return replace(record, files={**record.files, relative: file_hash(path)})
-    except OSError as error:
-        raise output_error(transaction.folder, error) from error
 
 
 def _check_kept(catalogue: Mapping[str, Entry], after: Settings, renamed: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from napari_cellseg.datasets.formats.yolo_yaml import yaml_text
 from napari_cellseg.datasets.transaction import Transaction
 from napari_cellseg.errors import DatasetError
-from napari_cellseg.outputs import output_error
+from napari_cellseg.outputs import output_errors
 from napari_cellseg.provenance import now, versions
 
 LAYOUT = 1
@@ -113,11 +113,9 @@ def write_settings(transaction: Transaction, settings: Settings) -> None:
     OutputError
         Where they cannot be written.
     """
-    try:
+    with output_errors(transaction.folder):
         transaction.put(SETTINGS).write_text(settings.to_json(), encoding="utf-8")
         transaction.put(YAML).write_text(yaml_text(settings.classes), encoding="utf-8")
-    except OSError as error:
-        raise output_error(transaction.folder, error) from error
 
 
 def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
