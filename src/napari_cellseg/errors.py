@@ -73,5 +73,9 @@ class DatasetError(CellSegError, ValueError):
     """A dataset or a file of annotations that is broken, unsafe or does not fit; the text names the place."""
 
 
+class TrainingError(CellSegError, RuntimeError):
+    """A training that cannot start or that ended before its time; the text says where its last state lies."""
+
+
 class CellSegWarning(UserWarning):
     """Something that the job handled by itself and that a user should know."""
