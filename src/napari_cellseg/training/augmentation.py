@@ -73,7 +73,7 @@ def draw_transform(scale: float, settings: Augmentation, rng: np.random.Generato
 
 
 @njit(cache=True, nogil=True)
-def _mirror(i, size):  # type: ignore[no-untyped-def]
+def mirror_index(i, size):  # type: ignore[no-untyped-def]
     """Index inside 0..size-1 by reflection."""
     period = 2 * size
     i = i % period
@@ -89,7 +89,7 @@ def _warp(image, labels, matrix, centre, edge, samples, out, out_labels):  # typ
             py = matrix[0, 0] * (i - half) + matrix[0, 1] * (j - half) + centre[0]
             px = matrix[1, 0] * (i - half) + matrix[1, 1] * (j - half) + centre[1]
             out_labels[i, j] = labels[
-                _mirror(int(np.floor(py + 0.5)), height), _mirror(int(np.floor(px + 0.5)), width)
+                mirror_index(int(np.floor(py + 0.5)), height), mirror_index(int(np.floor(px + 0.5)), width)
             ]
             for k in range(samples * samples):
                 di = (k // samples + 0.5) / samples - 0.5
@@ -98,8 +98,8 @@ def _warp(image, labels, matrix, centre, edge, samples, out, out_labels):  # typ
                 x = px + matrix[1, 0] * di + matrix[1, 1] * dj
                 fy, fx = int(np.floor(y)), int(np.floor(x))
                 wy, wx = y - fy, x - fx
-                y0, y1 = _mirror(fy, height), _mirror(fy + 1, height)
-                x0, x1 = _mirror(fx, width), _mirror(fx + 1, width)
+                y0, y1 = mirror_index(fy, height), mirror_index(fy + 1, height)
+                x0, x1 = mirror_index(fx, width), mirror_index(fx + 1, width)
                 for c in range(channels):
                     upper = (1 - wx) * image[y0, x0, c] + wx * image[y0, x1, c]
                     lower = (1 - wx) * image[y1, x0, c] + wx * image[y1, x1, c]

@@ -61,13 +61,19 @@ def smear(rng: np.random.Generator, light: Field, length: float) -> Field:
     """Smear along a random direction, `length` pixels long."""
     if length < 1:
         return light
-    direction = rng.uniform(0, np.pi)
+    kernel = line_kernel(length, rng.uniform(0, np.pi))
+    result: Field = ndimage.convolve(light, kernel, mode="reflect")
+    return result
+
+
+def line_kernel(length: float, direction: float) -> Field:
+    """Square kernel (odd edge) of a line through its middle, of sum 1: `length` pixels, direction in radians."""
     half = int(np.ceil(length / 2))
     y, x = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float64)
     along = x * np.cos(direction) + y * np.sin(direction)
     across = y * np.cos(direction) - x * np.sin(direction)
     kernel = np.clip(1 - np.abs(across), 0, 1) * np.clip(length / 2 + 0.5 - np.abs(along), 0, 1)
-    result: Field = ndimage.convolve(light, (kernel / kernel.sum()).astype(np.float32), mode="reflect")
+    result: Field = (kernel / kernel.sum()).astype(np.float32)
     return result
 
 
