@@ -254,3 +254,18 @@ def test_formats_are_listed(run):
     code, out, _ = run("formats")
     assert code == 0
     assert all(any(line.startswith(f"{f.name} ") for line in out.splitlines()) for f in list_formats())
+
+
+def test_only_accepted_objects_are_added(run, tmp_path, plate):
+    folder = tmp_path / "data"
+    run("create", folder, "--classes", "cell,dead")
+    table = {"index": range(1, 10), "status": ["predicted"] * 6 + ["accepted"] * 3}
+    pd.DataFrame(table).to_csv(plate / "p1 B_features.csv", index=False)
+    arguments = ("add", folder, plate / "p1 B.tif", plate / "p1 B_labels.tif", "--only", "accepted")
+    code, out, _ = run(*arguments)
+    assert (code, "p1 B: added" in out) == (0, True)
+    sample = Dataset.open(folder).sample("p1 B")
+    assert sample.annotation.objects["index"].tolist() == [7, 8, 9]
+    assert sample.origin.region == (22, 2, 28, 28)
+    code, _, err = run(*arguments[:-1], "edited")
+    assert (code, "--only must be accepted, not 'edited'" in err) == (2, True)

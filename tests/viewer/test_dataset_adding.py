@@ -150,6 +150,16 @@ def test_the_shown_plane_or_all_planes_of_a_stack(viewer: ViewerModel, dataset: 
     assert len({dataset.record(name).split for name in dataset.names}) == 1
 
 
+def test_planes_without_an_accepted_object_are_left_out(viewer: ViewerModel, dataset: Dataset) -> None:
+    _, labels = layers(viewer, (4, 40, 60), axis_labels=("t", "y", "x"))
+    labels.data = np.where(np.arange(4)[:, None, None] < 2, np.where(labels.data == 2, 2, 0), labels.data)
+    request = request_of(viewer, all_planes=True, what=AddWhat.ACCEPTED)
+    sentence = request_sentence(request)
+    assert sentence.startswith("'field_t002', 46 × 10 pixels: 2 objects accepted or edited")
+    assert "And what is accepted in 3 other planes of the stack" in sentence
+    assert [one.name for one in drain(adding(dataset, request))] == ["field_t002", "field_t003"]
+
+
 def test_channels_and_colours_are_kept(viewer: ViewerModel, dataset: Dataset) -> None:
     _, labels = layers(viewer)
     two = viewer.add_image(np.random.default_rng(1).random((2, 40, 60)), axis_labels=("c", "y", "x"))

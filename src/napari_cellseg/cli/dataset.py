@@ -17,6 +17,7 @@ from napari_cellseg.events import Progress
 if TYPE_CHECKING:
     from napari_cellseg.datasets.formats.label_files import LabelledImage
     from napari_cellseg.datasets.sample import Region, Sample, Split
+    from napari_cellseg.datasets.selection import Only
     from napari_cellseg.datasets.stacks import Told
     from napari_cellseg.datasets.store import Dataset
 
@@ -96,6 +97,14 @@ def add(
         str | None,
         typer.Option(help="Only this part: first row, first column, last row + 1, last column + 1."),
     ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            help="'accepted': the box around the objects that a person accepted, edited or added, by the "
+            "saved tables; pixels of all others are ignored.",
+            show_default="all objects",
+        ),
+    ] = None,
     class_: Annotated[
         str, typer.Option("--class", help="Of objects that no saved table gives one.")
     ] = "cell",
@@ -116,14 +125,17 @@ def add(
     confidence and origin come from NAME_features.csv beside the labels. A stack gives an image per plane.
     """
     from napari_cellseg.datasets.sample import Origin
+    from napari_cellseg.datasets.selection import selected
     from napari_cellseg.datasets.stacks import Told
 
     _check_status(status)
+    wanted = _only(only)
     opened = _open(dataset)
     notes: list[str] = []
     pairs = _pairs(image, labels, name, _split(split), notes)
     told = Told("", Origin("", group, {}, None, pixel_size, made_by), None, _region(region), status, class_)
-    found = run_job(opened.adding(_samples(pairs, notes, told, axes, group_pattern)))
+    samples = _samples(pairs, notes, told, axes, group_pattern)
+    found = run_job(opened.adding(selected(samples, only=wanted)))
     _say(notes)
     for line in added_words(found):
         typer.echo(line)
@@ -342,6 +354,12 @@ def _check_status(status: str) -> None:
 
     if status not in (known := [s.value for s in Status]):
         raise OptionError(f"--status must be one of {', '.join(known)}, not {status!r}.")
+
+
+def _only(text: str | None) -> "Only | None":
+    if text in (None, "accepted"):
+        return None if text is None else "accepted"
+    raise OptionError(f"--only must be accepted, not {text!r}.")
 
 
 def _region(text: str | None) -> "Region | None":

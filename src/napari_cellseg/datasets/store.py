@@ -15,6 +15,7 @@ from napari_cellseg.datasets.formats.format import Notes
 from napari_cellseg.datasets.importing import Imported, opening
 from napari_cellseg.datasets.intake import Added, Intake
 from napari_cellseg.datasets.sample import SPLITS, Origin, Region, Sample, Split
+from napari_cellseg.datasets.selection import Bits, Only, box_and_mask, selected
 from napari_cellseg.datasets.settings import SETTINGS, Settings, read_settings, write_settings
 from napari_cellseg.datasets.stacks import Told, name_of_source, open_stack, plane_samples
 from napari_cellseg.datasets.transaction import STAGING
@@ -117,7 +118,8 @@ class Dataset(Arrangement):
         objects: pd.DataFrame | None = None,
         group: str = "",
         split: Split | None = None,
-        region: Region | None = None,
+        region: Region | Bits | None = None,
+        only: Only | None = None,
         ignored: Any = None,
         axes: str | None = None,
         channels: int | Sequence[int] | None = None,
@@ -148,8 +150,12 @@ class Dataset(Arrangement):
             What it must share a split with: a plate, well, patient.
         split : {"train", "val", "test"}, optional
             Where to put it, if it is new.
-        region : tuple of int, optional
-            ``y0, x0, y1, x1``: only this part of each plane.
+        region : tuple of int or (Y, X) array of bool, optional
+            What was reviewed of each plane, and nothing else: ``y0, x0, y1, x1``, or a mask. Of a mask the
+            box around it is added, and its other pixels are ignored; objects keep what is inside.
+        only : {"accepted"}, optional
+            Only objects that a person accepted, edited or added, by the ``status`` in `objects`: the box
+            around them is added, and the pixels of all others are ignored. Planes without any are left out.
         ignored : (…, Y, X) array-like of bool, optional
             Pixels that nobody has reviewed.
         axes : str, optional
@@ -179,10 +185,11 @@ class Dataset(Arrangement):
         known = name or name_of_source(source)
         labels = labels if hasattr(labels, "shape") else np.asarray(labels)
         stack = open_stack(image, labels, axes, channels)
-        told = Told(known or self._next_name(), origin, split, region, status, classes)
-        samples = plane_samples(stack, labels, told, objects, ignored)
+        box, mask = box_and_mask(region)
+        told = Told(known or self._next_name(), origin, split, box, status, classes)
+        samples = selected(plane_samples(stack, labels, told, objects, ignored), mask, only)
         added = drain(self._taking(samples, len(stack), ADDING, is_named=name is not None))
-        return joined(added)
+        return joined(added, len(stack) - len(added))
 
     def add_sample(self, sample: Sample) -> Added:
         """Add a sample, or replace the one of its name, source or pixels; see `add`."""
@@ -267,9 +274,11 @@ class Dataset(Arrangement):
         return f"image_{number:04d}"
 
 
-def joined(added: Sequence[Added]) -> Added:
-    """What became of several planes, as one."""
+def joined(added: Sequence[Added], left_out: int = 0) -> Added:
+    """What became of several planes, as one; and how many had nothing to be added."""
     names = tuple(name for one in added for name in one.names)
     notes = tuple(dict.fromkeys(note for one in added for note in one.notes))
+    if left_out:
+        notes += (f"{left_out:,} planes without an accepted object are left out.",)
     twin = next((one.twin_of for one in added if one.twin_of), "")
     return Added(names, any(one.updated for one in added), twin, notes)

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from napari_cellseg.datasets.annotation import Annotation
 from napari_cellseg.datasets.intake import Added
 from napari_cellseg.datasets.names import safe_name
-from napari_cellseg.datasets.sample import Origin, Region, Sample, Split
+from napari_cellseg.datasets.preview import (
+    Preview,
+    has_accepted,
+    preview_accepted,
+    preview_plane,
+    preview_region,
+)
+from napari_cellseg.datasets.sample import Origin, Sample, Split
+from napari_cellseg.datasets.selection import Only, box_of, selected
 from napari_cellseg.datasets.stacks import Stack, open_stack, plane_name
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.errors import CellSegError, OptionError
@@ -22,16 +30,8 @@ from napari_cellseg.events import Job
 from napari_cellseg.images.reading import file_stem
 from napari_cellseg.viewer.dataset_layers import opened_from
 from napari_cellseg.viewer.dataset_objects import object_rows
-from napari_cellseg.viewer.dataset_preview import (
-    Preview,
-    box_of,
-    preview_accepted,
-    preview_plane,
-    preview_region,
-)
 from napari_cellseg.viewer.dataset_regions import reviewed_mask
 from napari_cellseg.viewer.dataset_rows import counted
-from napari_cellseg.viewer.dataset_selection import accepted_only, within
 from napari_cellseg.viewer.layer_image import LayerImage, read_layer
 from napari_cellseg.viewer.measure_inputs import MeasuredLabels, read_labels
 from napari_cellseg.viewer.pixel_size import source_path
@@ -159,15 +159,16 @@ def request_sentence(request: AddRequest, names: Collection[str] = ()) -> str:
     Raises
     ------
     CellSegError
-        Where nothing of the first plane can be added.
+        Where nothing of the planes can be added.
     """
-    labels, choices = _labels(request, request.planes[0]), request.choices
-    found = _preview(labels, request)
+    index, choices = _first_plane(request), request.choices
+    found = _preview(_labels(request, index), request)
     y0, x0, y1, x1 = found.region
-    name = _name(request, request.planes[0], found.region)
+    name = _name(request, index)
     told = [f"'{name}', {x1 - x0} × {y1 - y0} pixels: {_words(found, choices.what)}"]
-    others = len(request.planes) - 1
-    told += [f"And {counted(others, 'other plane')} of the stack, in one group."] if others else []
+    others = counted(len(request.planes) - 1, "other plane")
+    what = "what is accepted in " if choices.what is AddWhat.ACCEPTED else ""
+    told += [f"And {what}{others} of the stack, in one group."] if len(request.planes) > 1 else []
     told += [f"⚠ The dataset has '{name}': it is replaced."] if name in names else []
     return " ".join(told)
 
@@ -217,14 +218,8 @@ def _origin(layer: Image, image: LayerImage, choices: AddChoices) -> Origin:
 
 def _samples(request: AddRequest) -> Iterator[Sample]:
     """A sample per plane, with what was chosen of it."""
-    for index in request.planes:
-        whole = _plane(request, index)
-        if request.choices.what is AddWhat.ACCEPTED:
-            yield accepted_only(whole)
-        elif request.mask is None:
-            yield whole
-        else:
-            yield within(whole, request.mask).renamed(_name(request, index, box_of(request.mask)))
+    only: Only | None = "accepted" if request.choices.what is AddWhat.ACCEPTED else None
+    return selected((_plane(request, index) for index in request.planes), request.mask, only)
 
 
 def _plane(request: AddRequest, index: Sequence[int]) -> Sample:
@@ -257,12 +252,21 @@ def _position(request: AddRequest, index: Sequence[int]) -> dict[str, int]:
     return {axis: at[axis] for axis in _lengths(request)}
 
 
-def _name(request: AddRequest, index: Sequence[int], region: Region | None = None) -> str:
+def _name(request: AddRequest, index: Sequence[int]) -> str:
     """Name of what is added of a plane. That of a region has its place in it, so that several fit."""
     name = plane_name(request.choices.name, _position(request, index), _lengths(request))
-    if request.mask is None or region is None:
+    if request.mask is None:
         return name
-    return f"{name}_y{region[0]:04d}_x{region[1]:04d}"
+    y0, x0, _, _ = box_of(request.mask)
+    return f"{name}_y{y0:04d}_x{x0:04d}"
+
+
+def _first_plane(request: AddRequest) -> tuple[int, ...]:
+    """The first plane of which something is added; the first one, where nothing is."""
+    if request.choices.what is not AddWhat.ACCEPTED:
+        return request.planes[0]
+    fitting = (i for i in request.planes if has_accepted(_labels(request, i), request.table))
+    return next(fitting, request.planes[0])
 
 
 def _preview(labels: NDArray[np.integer], request: AddRequest) -> Preview:

@@ -1,16 +1,17 @@
 """What will be added of a plane, counted fast enough to be said while a person works on it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from napari_cellseg.datasets.sample import Region
-from napari_cellseg.errors import OptionError
+from napari_cellseg.datasets.selection import Bits, box_of
+from napari_cellseg.errors import DatasetError
 from napari_cellseg.review.status import Status
 
-Bits = NDArray[np.bool_]
 _DENSE = 2**24
 """Labels up to this are counted by their number; above it they are sorted."""
 
@@ -40,7 +41,7 @@ class Preview:
     cut: int = 0
 
 
-def preview_plane(labels: NDArray[np.integer], rows: pd.DataFrame | None) -> Preview:
+def preview_plane(labels: NDArray[np.integer[Any]], rows: pd.DataFrame | None) -> Preview:
     """All of a plane.
 
     Parameters
@@ -55,47 +56,48 @@ def preview_plane(labels: NDArray[np.integer], rows: pd.DataFrame | None) -> Pre
     return Preview((0, 0, *labels.shape), len(present), left)
 
 
-def preview_accepted(labels: NDArray[np.integer], rows: pd.DataFrame | None) -> Preview:
+def preview_accepted(labels: NDArray[np.integer[Any]], rows: pd.DataFrame | None) -> Preview:
     """The objects that a person accepted, edited or added; parameters as in `preview_plane`.
 
     Raises
     ------
-    OptionError
+    DatasetError
         Where there is none.
     """
     present = _present(labels)
     blanked = np.intersect1d(present, _predicted(rows))
     kept = np.setdiff1d(present, blanked)
     if not len(kept):
-        raise OptionError("No object was accepted yet: review them in the CellSeg correct dock.")
+        raise DatasetError("No object was accepted yet: review them in the CellSeg correct dock.")
     found = np.isin(labels, kept, kind="table" if present[-1] < _DENSE else "sort")
     return Preview(box_of(found), len(kept), 0, len(blanked))
 
 
-def preview_region(labels: NDArray[np.integer], rows: pd.DataFrame | None, mask: Bits) -> Preview:
+def has_accepted(labels: NDArray[np.integer[Any]], rows: pd.DataFrame | None) -> bool:
+    """Whether a plane shows an object that a person accepted, edited or added; parameters as above."""
+    return len(np.setdiff1d(_present(labels), _predicted(rows))) > 0
+
+
+def preview_region(labels: NDArray[np.integer[Any]], rows: pd.DataFrame | None, mask: Bits) -> Preview:
     """What a mask (Y, X) holds; parameters as in `preview_plane`."""
     inside, outside = _present(labels[mask]), _present(labels[~mask])
     left = len(np.intersect1d(inside, _predicted(rows)))
     return Preview(box_of(mask), len(inside), left, cut=len(np.intersect1d(inside, outside)))
 
 
-def box_of(mask: Bits) -> Region:
-    """The box around the true pixels, of which there must be one: ``y0, x0, y1, x1``."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
-
-
-def _present(labels: NDArray[np.integer]) -> NDArray[np.int64]:
+def _present(labels: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """Labels in use, rising, without the background."""
     flat = labels.ravel()
     if flat.size and int(flat.min()) >= 0 and int(flat.max()) < _DENSE:
         found = np.flatnonzero(np.bincount(flat))
     else:
         found = np.unique(flat)
-    return found[found != 0].astype(np.int64)
+    present: NDArray[np.int64] = found[found != 0].astype(np.int64)
+    return present
 
 
 def _predicted(rows: pd.DataFrame | None) -> NDArray[np.int64]:
     if rows is None:
         return np.zeros(0, np.int64)
-    return rows["index"][rows["status"] == Status.PREDICTED.value].to_numpy(np.int64)
+    predicted: NDArray[np.int64] = rows["index"][rows["status"] == Status.PREDICTED.value].to_numpy(np.int64)
+    return predicted
