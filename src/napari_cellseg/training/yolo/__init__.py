@@ -1,0 +1,1 @@
+"""Training of Ultralytics' segmentation networks (YOLO) on a dataset of corrected images."""

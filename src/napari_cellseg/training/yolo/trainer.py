@@ -1,0 +1,243 @@
+"""Ultralytics' trainer of segmentation networks, made quiet, safe against interruptions and able to tell.
+
+Import this module only after `napari_cellseg.models.ultralytics_import.import_ultralytics`.
+"""
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+import ultralytics.engine.trainer
+from ultralytics.models.yolo.segment import SegmentationTrainer
+from ultralytics.utils import SETTINGS, callbacks
+
+from napari_cellseg.events import Progress
+from napari_cellseg.outputs import make_folder, replacing
+from napari_cellseg.training.runs.run import Epoch, Report, RunFolder
+from napari_cellseg.training.yolo.deforming import insert_deforming
+from napari_cellseg.training.yolo.recipe import YoloRecipe
+from napari_cellseg.training.yolo.tiles import Tiles
+
+STAGE = "Training"
+
+HEARTBEAT = 0.2
+"""Least seconds between two steps that are told."""
+
+WORK = "ultralytics"
+"""Folder of a run for what ultralytics itself writes."""
+
+METRICS = {
+    "precision": "metrics/precision(M)",
+    "recall": "metrics/recall(M)",
+    "mAP50": "metrics/mAP50(M)",
+    "mAP50-95": "metrics/mAP50-95(M)",
+}
+"""Names of the masks' scores in ultralytics."""
+
+WRONG_HALF = ("1660", "1650", "1630", "T400", "T550", "T600", "T1000", "T1200", "T2000", "K40m")
+"""In the names of GPUs whose half precision ultralytics found to give wrong numbers."""
+
+
+def last_checkpoint(run: RunFolder) -> Path:
+    """The state after the last whole epoch."""
+    return run.checkpoints / "last.pt"
+
+
+def best_checkpoint(run: RunFolder) -> Path:
+    """The state after the best epoch so far."""
+    return run.checkpoints / "best.pt"
+
+
+def mask_scores(found: Mapping[str, Any]) -> dict[str, float]:
+    """Scores of the masks among all that ultralytics found: `METRICS` and F1."""
+    scores = {name: float(found[key]) for name, key in METRICS.items()}
+    both = scores["precision"] + scores["recall"]
+    scores["F1"] = 2 * scores["precision"] * scores["recall"] / both if both > 0 else 0.0
+    return scores
+
+
+def train_options(recipe: YoloRecipe, folder: Path, device: str) -> dict[str, Any]:
+    """A recipe in ultralytics' words."""
+    named = {"lr0": recipe.rate, "momentum": recipe.momentum, "weight_decay": recipe.weight_decay}
+    same = ("epochs", "batch", "imgsz", "seed", "optimizer", "mosaic", "close_mosaic", "flipud", "fliplr")
+    return {
+        **{name: getattr(recipe, name) for name in (*same, "degrees", "translate")},
+        **{name: value for name, value in named.items() if value is not None},
+        "model": f"{recipe.start}.yaml" if recipe.from_scratch else recipe.start,
+        "patience": recipe.patience or recipe.epochs,
+        "freeze": recipe.freeze or None,
+        "scale": recipe.scale_jitter,
+        "hsv_h": recipe.hue,
+        "hsv_s": recipe.saturation,
+        "hsv_v": recipe.brightness,
+        "device": device,
+        "save_dir": str(folder),
+        "plots": False,
+        "verbose": False,
+    }
+
+
+class YoloTrainer(SegmentationTrainer):
+    """Trains by a recipe, on tiles, in a run's folder.
+
+    Parameters
+    ----------
+    recipe : YoloRecipe
+        How.
+    tiles : Tiles
+        On what.
+    run : RunFolder
+        Where checkpoints go.
+    report : callable
+        Told every step.
+    device : str
+        ``"cpu"`` or the number of a GPU.
+    resume : bool
+        Whether to go on from the run's last checkpoint.
+
+    Attributes
+    ----------
+    notes : list of str
+        What was done differently from the recipe, in words.
+    """
+
+    best_fitness: float | None
+
+    def __init__(
+        self, recipe: YoloRecipe, tiles: Tiles, run: RunFolder, report: Report, device: str, resume: bool
+    ) -> None:
+        self.recipe, self.tiles, self._report = recipe, tiles, report
+        self.notes: list[str] = []
+        self._batch, self._told, self._began = 0, 0.0, time.monotonic()
+        SETTINGS.update(sync=False)
+        work = make_folder(run.path / WORK)
+        options = train_options(recipe, work, device)
+        if resume:
+            options["resume"] = str(last_checkpoint(run))
+            del options["batch"], options["imgsz"]
+        super().__init__(overrides=options)
+        (work / "weights").rmdir()
+        self.callbacks = callbacks.get_default_callbacks()
+        self.wdir, self.last, self.best = run.checkpoints, last_checkpoint(run), best_checkpoint(run)
+        if recipe.threads is not None:
+            torch.set_num_threads(recipe.threads)
+        self.add_callback("on_train_epoch_start", YoloTrainer._begin_epoch)
+        self.add_callback("on_train_batch_end", YoloTrainer._tell_batch)
+        self.add_callback("on_val_batch_end", self._tell_validation)
+        self.add_callback("on_fit_epoch_end", YoloTrainer._tell_epoch)
+
+    def get_dataset(self) -> dict[str, Any]:
+        """What ultralytics wants to know of the tiles."""
+        names = dict(enumerate(self.tiles.classes))
+        splits = {"train": str(self.tiles.pictures("train")), "val": str(self.tiles.pictures("val"))}
+        return {"path": self.tiles.folder, **splits, "names": names, "nc": len(names), "channels": 3}
+
+    def validate(self) -> tuple[dict[str, float], float]:
+        """Scores on the validation tiles, and the one that picks the best epoch."""
+        found = self.validator(self)
+        found.pop("fitness", None)
+        score = mask_scores(found)[self.recipe.best_by]
+        if self.best_fitness is None or score > self.best_fitness:
+            self.best_fitness = score
+        return found, score
+
+    def save_model(self) -> bool:
+        """Replace the checkpoints as a whole, the best one first."""
+        last, best = self.last, self.best
+        try:
+            with ExitStack() as files:
+                self.last = files.enter_context(replacing(last))
+                if self.best_fitness == self.fitness:
+                    self.best = files.enter_context(replacing(best))
+                saved: bool = super().save_model()
+        finally:
+            self.last, self.best = last, best
+        return saved
+
+    def save_metrics(self, metrics: dict[str, float]) -> None:
+        """Nothing: the run's own table has them."""
+
+    def read_results_csv(self) -> dict[str, Any]:
+        """Nothing: the run's own table has them."""
+        return {}
+
+    def final_eval(self) -> None:
+        """Nothing: the model is scored on whole images afterwards."""
+
+    def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Any:
+        """Pictures of a split; those for training are distorted where the recipe says so."""
+        dataset = super().build_dataset(img_path, mode, batch)
+        if mode == "train":
+            insert_deforming(dataset.transforms, self.recipe.elastic, self.recipe.grid)
+        return dataset
+
+    def _close_dataloader_mosaic(self) -> None:
+        super()._close_dataloader_mosaic()
+        insert_deforming(self.train_loader.dataset.transforms, self.recipe.elastic, self.recipe.grid)
+
+    def _setup_train(self) -> None:
+        theirs = ultralytics.engine.trainer.check_amp
+        ultralytics.engine.trainer.check_amp = half_precision_works
+        try:
+            super()._setup_train()
+        finally:
+            ultralytics.engine.trainer.check_amp = theirs
+
+    def _build_train_pipeline(self) -> None:
+        if self.optimizer is not None:
+            self.notes.append(f"The memory was too small: batches of {self.batch_size} pictures were used.")
+        super()._build_train_pipeline()
+
+    def _begin_epoch(self) -> None:
+        self._batch, self._began = 0, time.monotonic()
+
+    def _tell_batch(self) -> None:
+        self._batch += 1
+        loss = sum(float(value) for value in self.tloss.values())
+        self._tell(f"batch {self._batch} of {len(self.train_loader)}, loss {loss:.2f}")
+
+    def _tell_validation(self, validator: Any) -> None:
+        self._tell(f"validating, batch {validator.batch_i + 1} of {len(validator.dataloader)}")
+
+    def _tell_epoch(self) -> None:
+        losses = {name.removesuffix("_loss"): float(value) for name, value in self.tloss.items()}
+        prefix = "val/"
+        validated = {
+            f"val_{key.removeprefix(prefix).removesuffix('_loss')}": float(value)
+            for key, value in self.metrics.items()
+            if key.startswith(prefix)
+        }
+        epoch = Epoch(
+            number=self.epoch + 1,
+            planned=self.epochs,
+            losses={"total": sum(losses.values()), **losses},
+            metrics={**mask_scores(self.metrics), **validated},
+            score=float(self.fitness),
+            is_best=bool(self.fitness == self.best_fitness),
+            rate=float(next(iter(self.lr.values()))),
+            seconds=time.monotonic() - self._began,
+        )
+        self._tell(f"{self.recipe.best_by} {epoch.score:.3f}", epoch)
+
+    def _tell(self, detail: str, epoch: Epoch | None = None) -> None:
+        if epoch is None and time.monotonic() - self._told < HEARTBEAT:
+            return
+        self._told = time.monotonic()
+        batches = len(self.train_loader)
+        text = f"epoch {self.epoch + 1} of {self.epochs}, {detail}"
+        if self.notes:
+            text += f". {self.notes[-1]}"
+        done = self.epoch * batches + (batches if epoch else self._batch)
+        self._report(Progress(STAGE, done, self.epochs * batches, text, epoch))
+
+
+def half_precision_works(network: Any) -> bool:
+    """Whether the device of a network can be trusted with half precision; asks for no weights to try it."""
+    device = next(network.parameters()).device
+    if device.type != "cuda":
+        return False
+    name = torch.cuda.get_device_name(device)
+    return not any(part in name for part in WRONG_HALF)
