@@ -51,6 +51,12 @@ class YoloRecipe(BaseModel):
     )
     epochs: int = Field(100, ge=1, description="How often the network sees all training images.")
     batch: int = Field(16, ge=1, description="Pictures at once; less needs less memory.")
+    nominal_batch: int = Field(
+        64,
+        ge=1,
+        description="Pictures after which the weights are changed: smaller batches are added up to it. Fewer "
+        "than ultralytics' 64 learn faster from small datasets.",
+    )
     imgsz: int = Field(
         640,
         ge=64,

@@ -67,6 +67,7 @@ def train_options(recipe: YoloRecipe, folder: Path, device: str) -> dict[str, An
         **{name: getattr(recipe, name) for name in (*same, "degrees", "translate")},
         **{name: value for name, value in named.items() if value is not None},
         "model": f"{recipe.start}.yaml" if recipe.from_scratch else recipe.start,
+        "nbs": recipe.nominal_batch,
         "patience": recipe.patience or recipe.epochs,
         "freeze": recipe.freeze or None,
         "scale": recipe.scale_jitter,
