@@ -1,8 +1,10 @@
 """Images go to other splits, get other classes, are removed; groups and near-duplicates stay together."""
 
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
@@ -154,3 +156,50 @@ def test_single_images_end_up_at_their_shares(seed, names):
 
 def test_a_split_without_a_share_gets_nothing():
     assert set(split_anew(entries([1] * 30), (0.9, 0.1, 0), 1).values()) == {"train", "val"}
+
+
+SHARES = st.sampled_from(
+    [(0.8, 0.1, 0.1), (0.9, 0.1, 0.0), (0.6, 0.2, 0.2), (0.1, 0.8, 0.1), (0.34, 0.33, 0.33)]
+)
+
+
+@given(st.lists(st.integers(0, 8), min_size=1, max_size=30), SHARES, st.integers(0, 99))
+def test_validation_comes_with_the_second_group(groups, fractions, seed):
+    chosen, counts = {}, dict.fromkeys(SPLITS, 0)
+    for number, group in enumerate(groups):
+        if group not in chosen:
+            chosen[group] = choose_split(counts, 1, fractions, seed, f"image {number}")
+        counts[chosen[group]] += 1
+        filled = [split for split in ("train", "val") if counts[split]]
+        assert len(filled) == min(2, len(chosen))
+
+
+@given(st.lists(st.integers(1, 6), min_size=2, max_size=20), SHARES, st.integers(0, 99))
+def test_a_new_split_leaves_neither_training_nor_validation_empty(sizes, fractions, seed):
+    assert {"train", "val"} <= set(split_anew(entries(sizes), fractions, seed).values())
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.none() | st.integers(0, 3), min_size=2, max_size=9), st.integers(0, 99))
+def test_a_tiny_dataset_has_validation_and_no_image_moves_when_others_come(groups, seed):
+    with TemporaryDirectory() as folder:
+        tiny = Dataset.create(f"{folder}/tiny", seed=seed)
+        known = {}
+        for i, group in enumerate(groups):
+            tiny.add(*image(i), name=f"fov {i}", group="" if group is None else f"well {group}")
+            splits = tiny.records().set_index("name")["split"].to_dict()
+            assert known.items() <= splits.items()
+            known = splits
+        units = groups.count(None) + len(set(groups) - {None})
+        assert set(known.values()) >= ({"train", "val"} if units > 1 else {"train"})
+
+
+def test_single_images_have_their_shares_from_ten_on(tmp_path):
+    made = Dataset.create(tmp_path / "data")
+    counts = []
+    for i in range(10):
+        made.add(*image(i), name=f"fov {i}")
+        counts.append(tuple(made.counts()["images"]))
+    assert counts[:3] == [(1, 0, 0), (1, 1, 0), (2, 1, 0)]
+    assert counts[5:7] == [(5, 1, 0), (5, 1, 1)]
+    assert counts[-1] == (8, 1, 1)

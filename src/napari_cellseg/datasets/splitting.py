@@ -9,11 +9,15 @@ from napari_cellseg.datasets.record import Entry
 from napari_cellseg.datasets.sample import SPLITS, Split
 from napari_cellseg.datasets.settings import Fractions
 
+NEEDED: tuple[Split, ...] = ("train", "val")
+"""Splits without which nothing can be trained or judged: each that has a share gets an image before any other
+gets its second."""
+
 
 def choose_split(
     counts: Mapping[Split, int], coming: int, fractions: Fractions, seed: int, key: str
 ) -> Split:
-    """The split that is furthest below its share.
+    """The split that is furthest below its share; one of `NEEDED` first, where it has no image yet.
 
     Parameters
     ----------
@@ -32,6 +36,8 @@ def choose_split(
         for split, share in zip(SPLITS, fractions, strict=True)
         if share > 0
     }
+    empty = {split: lack for split, lack in lacking.items() if split in NEEDED and not counts.get(split, 0)}
+    lacking = empty or lacking
     most = max(lacking.values())
     level = [split for split, lack in lacking.items() if lack > most - 1e-9]
     digest = hashlib.sha256(f"{seed}/{key}".encode()).digest()
