@@ -250,6 +250,16 @@ def test_resplit_and_remove(run, made):
     assert run("remove", made, "p1 A")[0] == 2
 
 
+def test_classes_are_renamed_and_merged(run, made):
+    assert run("rename-class", made, "dead", "debris")[0] == 0
+    assert Dataset.open(made).classes == ("cell", "debris")
+    code, _, err = run("rename-class", made, "debris", "cell")
+    assert (code, "With --merge it takes over the objects of 'debris'" in err) == (2, True)
+    code, out, _ = run("rename-class", made, "debris", "cell", "--merge")
+    assert (code, Dataset.open(made).classes) == (0, ("cell",))
+    assert out.split()[:3] == ["images", "objects", "cell"]
+
+
 def test_formats_are_listed(run):
     code, out, _ = run("formats")
     assert code == 0

@@ -109,11 +109,25 @@ def test_a_renamed_class_keeps_its_number(dataset):
     assert "dead cell" in (dataset.folder / "dataset.yaml").read_text()
 
 
-def test_a_class_that_exists_takes_objects_over(dataset):
-    dataset.rename_class("cell", "debris")
+def test_a_class_is_merged_into_another_one_only_where_asked(dataset):
+    with pytest.raises(DatasetError, match=r"'debris' already.*merge_class\('cell', into='debris'\)"):
+        dataset.rename_class("cell", "debris")
+    assert dataset.classes == ("cell", "debris")
+    assert classes_on_disk(dataset, "fov 1") == [0, 1]
+    dataset.merge_class("cell", into="debris")
     assert dataset.classes == ("debris",)
     assert classes_on_disk(dataset, "fov 1") == [0, 0]
     check_files(dataset)
+
+
+@pytest.mark.parametrize(
+    ("name", "into", "words"),
+    [("dead", "cell", "no class 'dead'"), ("cell", "dead", "no class 'dead'"), ("cell", "cell", "itself")],
+)
+def test_what_cannot_be_merged_is_said(dataset, name, into, words):
+    with pytest.raises(DatasetError, match=words):
+        dataset.merge_class(name, into)
+    assert dataset.classes == ("cell", "debris")
 
 
 def test_another_order_of_the_classes_renumbers_the_polygons(dataset):

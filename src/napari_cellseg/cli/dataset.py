@@ -261,6 +261,26 @@ def resplit(
         typer.echo(line)
 
 
+@app.command("rename-class")
+def rename_class(
+    dataset: Folder,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A class.", show_default=False)],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.", show_default=False)],
+    merge: Annotated[
+        bool, typer.Option("--merge", help="NEW is a class: it takes over all objects of OLD, which goes.")
+    ] = False,
+) -> None:
+    """Give a class another name, or merge it into another class."""
+    opened = _open(dataset)
+    if not merge and new in opened.classes and new != old:
+        raise OptionError(
+            f"There is a class '{new}' already. With --merge it takes over the objects of '{old}'."
+        )
+    run_job(opened.merging_class(old, new) if merge else opened.renaming_class(old, new))
+    for line in counts_words(opened):
+        typer.echo(line)
+
+
 @app.command()
 def remove(
     dataset: Folder,

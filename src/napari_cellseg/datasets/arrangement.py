@@ -96,23 +96,56 @@ class Arrangement(Contents):
         with self._changing() as change:
             drain(removing_images(self._catalogue, change.transaction, chosen))
 
-    def rename_class(self, old: str, new: str) -> None:
-        """Give a class another name; where there is one of that name, it takes the objects over.
+    def renaming_class(self, old: str, new: str) -> Job[None]:
+        """Give a class another name, which no other class has; see `merging_class`.
 
         Raises
         ------
         DatasetError
-            Where there is no such class, or another process is changing the dataset.
+            Where there is no such class, the new name is taken or no name, or another process is changing
+            the dataset.
         OutputError
             Where the folder cannot be written.
         """
-        if old not in self.classes:
-            raise DatasetError(f"There is no class '{old}'; there are {', '.join(self.classes)}.")
-        if new in self.classes:
-            classes = [name for name in self.classes if name == new or name != old]
-        else:
-            classes = [new if name == old else name for name in self.classes]
-        drain(self._reclassing(classes, {old: new} if old != new else {}))
+        self._check_class(old)
+        if new != old and new in self.classes:
+            raise DatasetError(
+                f"There is a class '{new}' already. To give it the objects of '{old}', merge the two: "
+                f"merge_class({old!r}, into={new!r})."
+            )
+        classes = [new if name == old else name for name in self.classes]
+        yield from self._reclassing(classes, {old: new} if old != new else {})
+
+    def rename_class(self, old: str, new: str) -> None:
+        """`renaming_class`, run to its end."""
+        drain(self.renaming_class(old, new))
+
+    def merging_class(self, name: str, into: str) -> Job[None]:
+        """Give all objects of a class to another one, and leave it out; nothing tells them apart later.
+
+        Parameters
+        ----------
+        name : str
+            The class that goes.
+        into : str
+            The class that takes its objects over.
+
+        Raises
+        ------
+        DatasetError
+            Where one of them is no class, they are the same, or another process is changing the dataset.
+        OutputError
+            Where the folder cannot be written.
+        """
+        self._check_class(name)
+        self._check_class(into)
+        if name == into:
+            raise DatasetError(f"A class is merged into another one, not '{name}' into itself.")
+        yield from self._reclassing([kept for kept in self.classes if kept != name], {name: into})
+
+    def merge_class(self, name: str, into: str) -> None:
+        """`merging_class`, run to its end."""
+        drain(self.merging_class(name, into))
 
     def set_classes(self, classes: Sequence[str]) -> None:
         """Choose the classes and their order; those that have objects must be among them.
@@ -130,6 +163,10 @@ class Arrangement(Contents):
             change.settings = replace(before, classes=checked_classes(classes))
             job = reclassing_images(self._catalogue, change.transaction, before, change.settings, renamed)
             yield from job
+
+    def _check_class(self, name: str) -> None:
+        if name not in self.classes:
+            raise DatasetError(f"There is no class '{name}'; there are {', '.join(self.classes)}.")
 
     @contextmanager
     def _changing(self) -> Iterator[Change]:

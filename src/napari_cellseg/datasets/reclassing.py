@@ -81,5 +81,5 @@ def _check_kept(catalogue: Mapping[str, Entry], after: Settings, renamed: Mappin
         if missing:
             raise DatasetError(
                 f"The class '{missing[0]}' has objects, for example in '{entry.name}', and cannot be left "
-                f"out. Rename it to the class that takes them over."
+                f"out. Merge it into the class that takes them over."
             )

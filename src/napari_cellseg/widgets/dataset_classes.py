@@ -18,12 +18,17 @@ from qtpy.QtWidgets import (
 
 from napari_cellseg.datasets.sample import SPLITS
 from napari_cellseg.viewer.dataset_classes import class_colour
-from napari_cellseg.viewer.dataset_rows import DatasetRow
+from napari_cellseg.viewer.dataset_rows import DatasetRow, counted
 from napari_cellseg.widgets.correct_buttons import small_button
 from napari_cellseg.widgets.fields import Sentence, explain
 
 SWATCH = 14
 """Edge of the square that shows a class's colour, pixels."""
+
+ABOUT = (
+    "The order is the class's number in every format. Double-click a name to change it; the name of another "
+    "class merges the two."
+)
 
 
 class _ReadOnly(QStyledItemDelegate):
@@ -34,9 +39,10 @@ class _ReadOnly(QStyledItemDelegate):
 
 
 class ClassesPanel(QWidget):
-    """Signals `renamed` (old name, new name) and `added` (name), both as the user typed them."""
+    """Signals `renamed` (old name, new name), `merged` (a class, the one that takes over), `added` (name)."""
 
     renamed = Signal(str, str)
+    merged = Signal(str, str)
     added = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -45,15 +51,23 @@ class ClassesPanel(QWidget):
         self.list = QTreeWidget()
         self.name = QLineEdit()
         self.add = small_button("Add class", "Add the class on the left at the end of the list.")
+        self.merge = small_button("Merge", "Give all objects of the first class to the second one.")
+        self.keep = small_button("Keep both", "Merge nothing.")
         self._names: list[str] = []
+        self._counts: dict[str, int] = {}
+        self._asked = ("", "")
         self._build()
         self.list.itemChanged.connect(self._on_edited)
+        self.merge.clicked.connect(self._on_merge)
+        self.keep.clicked.connect(lambda: self._ask("", ""))
         self.add.clicked.connect(self._on_add)
         self.name.returnPressed.connect(self._on_add)
 
     def show_classes(self, names: Sequence[str], rows: Sequence[DatasetRow]) -> None:
         """Show the classes of a dataset and how many objects its images have of each."""
         self._names = list(names)
+        self._counts = {name: sum(row.classes.get(name, 0) for row in rows) for name in names}
+        self._ask("", "")
         blocked = self.list.blockSignals(True)
         self.list.clear()
         for number, name in enumerate(names):
@@ -68,7 +82,6 @@ class ClassesPanel(QWidget):
         self.list.blockSignals(blocked)
 
     def _build(self) -> None:
-        self.about.say("The order is the class's number in every format. Double-click a name to change it.")
         self.list.setHeaderLabels(["Class", *SPLITS])
         self.list.setRootIsDecorated(False)
         self.list.setMinimumHeight(120)
@@ -85,12 +98,15 @@ class ClassesPanel(QWidget):
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.name.setPlaceholderText("New class")
         explain(self.name, "New class", "Name of a class to add, for example debris. Default: none.")
-        row = QHBoxLayout()
+        row, answers = QHBoxLayout(), QHBoxLayout()
         row.addWidget(self.name, 1)
         row.addWidget(self.add)
+        answers.addWidget(self.merge)
+        answers.addWidget(self.keep)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 4, 0, 0)
         layout.addWidget(self.about)
+        layout.addLayout(answers)
         layout.addWidget(self.list, 1)
         layout.addLayout(row)
 
@@ -100,13 +116,35 @@ class ClassesPanel(QWidget):
         blocked = self.list.blockSignals(True)
         item.setText(0, old)
         self.list.blockSignals(blocked)
-        if new.strip() != old:
+        name = new.strip()
+        if name != old and name in self._names:
+            self._ask(old, name)
+        elif name != old:
             self.renamed.emit(old, new)
+
+    def _ask(self, old: str, new: str) -> None:
+        """Ask whether a class is to be merged into the one whose name it was given; nothing where empty."""
+        self._asked = (old, new)
+        self.about.say(_question(old, new, self._counts[old]) if old else ABOUT)
+        for button in (self.merge, self.keep):
+            button.setVisible(bool(old))
+
+    def _on_merge(self) -> None:
+        old, new = self._asked
+        self._ask("", "")
+        self.merged.emit(old, new)
 
     def _on_add(self) -> None:
         if self.name.text().strip():
             self.added.emit(self.name.text())
             self.name.clear()
+
+
+def _question(old: str, new: str, objects: int) -> str:
+    return (
+        f"⚠ There is a class '{new}' already. Merge them? {counted(objects, 'object')} of '{old}' become "
+        f"'{new}', and nothing tells them apart later."
+    )
 
 
 def _swatch(colour: str) -> QIcon:

@@ -104,6 +104,7 @@ class DatasetPanel(QWidget):
         self.images.move_asked.connect(self._move)
         self.adding.asked.connect(self._add)
         self.classes.renamed.connect(self._rename_class)
+        self.classes.merged.connect(self._merge_class)
         self.classes.added.connect(self._add_class)
         self.splits.asked.connect(self._split_anew)
         self.checks.asked.connect(self._check)
@@ -246,7 +247,13 @@ class DatasetPanel(QWidget):
         dataset = self.work.dataset
         name = self._checked_class(new)
         if dataset is not None and name:
-            self.work.write(calling("Renaming the class", lambda: dataset.rename_class(old, name)))
+            self.work.write(dataset.renaming_class(old, name))
+
+    def _merge_class(self, old: str, into: str) -> None:
+        dataset = self.work.dataset
+        if dataset is not None:
+            said = f"✓ '{old}' is merged into '{into}'."
+            self.work.write(dataset.merging_class(old, into), lambda _: self.notes.say(said))
 
     def _add_class(self, typed: str) -> None:
         dataset = self.work.dataset
