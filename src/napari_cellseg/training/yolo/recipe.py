@@ -1,6 +1,7 @@
 """How a YOLO segmentation network is trained: one set of values for forms, commands, run folder and card."""
 
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
@@ -46,7 +47,7 @@ class YoloRecipe(BaseModel):
     model: str = Field(description="File to write, ending in .pt; its card, .json, goes beside it.")
     start: str = Field(
         "yolo11n-seg",
-        description="What to start from: the name of a network (yolo11n-seg), which then learns from scratch, "
+        description="What to begin with: the name of a network, yolo11n-seg, which then learns from scratch, "
         "or a file of weights (.pt) to train further.",
     )
     epochs: int = Field(100, ge=1, description="How often the network sees all training images.")
@@ -130,9 +131,13 @@ class YoloRecipe(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _optimizer_by_name(self) -> "YoloRecipe":
+    def _consistent(self) -> "YoloRecipe":
         if self.optimizer == "auto" and (self.rate is not None or self.momentum is not None):
             raise ValueError("rate and momentum need an optimizer by name, since 'auto' chooses its own")
+        if self.freeze and self.from_scratch:
+            raise ValueError(
+                "freeze needs weights to begin with: a network that learns from scratch has none"
+            )
         return self
 
     @property
@@ -166,3 +171,95 @@ def _in_words(error: ValidationError) -> str:
         message = problem["msg"].removeprefix("Value error, ")
         problems.append(message if not where or message.startswith(where) else f"{where}: {message}")
     return "; ".join(problems)
+
+
+ARTICLE = "“Cell segmentation with YOLOv9c-seg”, article; it marks the values as typical settings"
+MORPHOMETRY = "“YOLO11 cell instance segmentation and morphometry”, repository; trained on Sartorius"
+
+AS_YOLO_TRAIN = {"scale": "fit", "flipud": 0.0, "patience": 0}
+"""What `yolo train` does where the documents say nothing; all epochs are trained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A recipe with a name.
+
+    Attributes
+    ----------
+    name, title, help : str
+        What it is called, what it is in a few words, and for whom, in a sentence.
+    values : dict
+        Values of `YoloRecipe` that differ from its defaults.
+    source : str
+        Where they are from.
+    """
+
+    name: str
+    title: str
+    help: str
+    values: dict[str, Any] = field(default_factory=dict)
+    source: str = "napari-cellseg"
+
+
+def _morphometry(epochs: int, help: str) -> Preset:
+    values = {"start": "yolo11s-seg", "epochs": epochs, "imgsz": 640, **AS_YOLO_TRAIN}
+    return Preset(f"yolo11s-{epochs}", f"YOLO11s, {epochs} epochs", help, values, MORPHOMETRY)
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "cells",
+            "Cells, at their own scale",
+            "For a graphics card: tiles of 640 pixels, no up or down, stops when nothing gets better.",
+            {"start": "yolo11s-seg", "epochs": 150, "batch": 8, "nominal_batch": 16},
+        ),
+        Preset(
+            "quick",
+            "Quick, for computers without a graphics card",
+            "The smallest network on tiles of 320 pixels; also to try out a new dataset.",
+            {"start": "yolo11n-seg", "epochs": 30, "batch": 8, "nominal_batch": 16, "imgsz": 320},
+        ),
+        Preset(
+            "yolov9c-30",
+            "YOLOv9c, 30 epochs, best by precision",
+            "As in the article on YOLOv9c-seg; large, it needs a graphics card.",
+            {
+                "start": "yolov9c-seg",
+                "epochs": 30,
+                "batch": 4,
+                "optimizer": "SGD",
+                "momentum": 0.95,
+                "rate": 0.001,
+                "weight_decay": 0.0005,
+                "best_by": "precision",
+                **AS_YOLO_TRAIN,
+            },
+            ARTICLE,
+        ),
+        _morphometry(50, "As in the repository on YOLO11 morphometry; split the dataset 80 to 20."),
+        _morphometry(25, "Its short training, to compare with the one of 100 epochs."),
+        _morphometry(100, "Its long training, to compare with the one of 25 epochs."),
+    )
+}
+
+
+def preset(name: str, **changes: Any) -> YoloRecipe:
+    """A recipe by name.
+
+    Parameters
+    ----------
+    name : str
+        One of `PRESETS`.
+    **changes
+        `data` and `model`, and whatever is to differ.
+
+    Raises
+    ------
+    OptionError
+        Where there is no such preset, or a value is not what it must be.
+    """
+    if name not in PRESETS:
+        raise OptionError(f"There is no preset '{name}'; there are {', '.join(PRESETS)}.")
+    return YoloRecipe.from_dict({**PRESETS[name].values, **changes})

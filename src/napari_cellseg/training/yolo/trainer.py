@@ -4,18 +4,22 @@ Import this module only after `napari_cellseg.models.ultralytics_import.import_u
 """
 
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 import ultralytics.engine.trainer
+import ultralytics.nn.tasks
 from ultralytics.models.yolo.segment import SegmentationTrainer
+from ultralytics.nn.tasks import torch_safe_load
 from ultralytics.utils import SETTINGS, callbacks
 
+from napari_cellseg.errors import CellSegError, TrainingError
 from napari_cellseg.events import Progress
-from napari_cellseg.outputs import make_folder, replacing
+from napari_cellseg.models.devices import first_line
+from napari_cellseg.outputs import replacing
 from napari_cellseg.training.runs.run import Epoch, Report, RunFolder
 from napari_cellseg.training.yolo.deforming import insert_deforming
 from napari_cellseg.training.yolo.recipe import YoloRecipe
@@ -26,9 +30,6 @@ STAGE = "Training"
 HEARTBEAT = 0.2
 """Least seconds between two steps that are told."""
 
-WORK = "ultralytics"
-"""Folder of a run for what ultralytics itself writes."""
-
 METRICS = {
     "precision": "metrics/precision(M)",
     "recall": "metrics/recall(M)",
@@ -37,18 +38,11 @@ METRICS = {
 }
 """Names of the masks' scores in ultralytics."""
 
+PRIVATE = ("model", "data", "project", "name", "save_dir", "resume", "pretrained")
+"""Arguments of ultralytics that hold somebody's paths."""
+
 WRONG_HALF = ("1660", "1650", "1630", "T400", "T550", "T600", "T1000", "T1200", "T2000", "K40m")
 """In the names of GPUs whose half precision ultralytics found to give wrong numbers."""
-
-
-def last_checkpoint(run: RunFolder) -> Path:
-    """The state after the last whole epoch."""
-    return run.checkpoints / "last.pt"
-
-
-def best_checkpoint(run: RunFolder) -> Path:
-    """The state after the best epoch so far."""
-    return run.checkpoints / "best.pt"
 
 
 def mask_scores(found: Mapping[str, Any]) -> dict[str, float]:
@@ -114,17 +108,16 @@ class YoloTrainer(SegmentationTrainer):
         self.notes: list[str] = []
         self._batch, self._told, self._began = 0, 0.0, time.monotonic()
         SETTINGS.update(sync=False)
-        work = make_folder(run.path / WORK)
+        last, work = run.checkpoints / "last.pt", run.path / "ultralytics"
         options = train_options(recipe, work, device)
         if resume:
-            options["resume"] = str(last_checkpoint(run))
-            del options["batch"], options["imgsz"]
-        super().__init__(overrides=options)
+            options["resume"] = str(last)
+            del options["batch"]
+        with only_known_classes(resume):
+            super().__init__(overrides=options)
         (work / "weights").rmdir()
         self.callbacks = callbacks.get_default_callbacks()
-        self.wdir, self.last, self.best = run.checkpoints, last_checkpoint(run), best_checkpoint(run)
-        if recipe.threads is not None:
-            torch.set_num_threads(recipe.threads)
+        self.wdir, self.last, self.best = run.checkpoints, last, run.checkpoints / "best.pt"
         self.add_callback("on_train_epoch_start", YoloTrainer._begin_epoch)
         self.add_callback("on_train_batch_end", YoloTrainer._tell_batch)
         self.add_callback("on_val_batch_end", self._tell_validation)
@@ -135,6 +128,29 @@ class YoloTrainer(SegmentationTrainer):
         names = dict(enumerate(self.tiles.classes))
         splits = {"train": str(self.tiles.pictures("train")), "val": str(self.tiles.pictures("val"))}
         return {"path": self.tiles.folder, **splits, "names": names, "nc": len(names), "channels": 3}
+
+    def setup_model(self) -> dict[str, Any] | None:
+        """Build the network, with the weights to begin with or to go on with."""
+        try:
+            with only_known_classes(self.resume or self.recipe.from_scratch):
+                checkpoint: dict[str, Any] | None = super().setup_model()
+        except CellSegError:
+            raise
+        except Exception as error:  # whatever a foreign file makes other people's code raise
+            file = self.args.resume if self.resume else self.recipe.start
+            raise TrainingError(
+                f"'{file}' cannot be opened as YOLO weights ({first_line(error)})."
+            ) from error
+        return checkpoint
+
+    def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
+        """A network of the recipe's kind, with the classes of the dataset."""
+        if weights is not None and not hasattr(weights.model[-1], "proto"):
+            raise TrainingError(
+                f"'{self.recipe.start}' is a YOLO network for '{weights.task}', not for segmentation. Begin "
+                f"with one whose name ends in -seg."
+            )
+        return super().get_model(cfg, weights, verbose=False)
 
     def validate(self) -> tuple[dict[str, float], float]:
         """Scores on the validation tiles, and the one that picks the best epoch."""
@@ -233,6 +249,59 @@ class YoloTrainer(SegmentationTrainer):
             text += f". {self.notes[-1]}"
         done = self.epoch * batches + (batches if epoch else self._batch)
         self._report(Progress(STAGE, done, self.epochs * batches, text, epoch))
+
+
+@contextmanager
+def only_known_classes(is_on: bool) -> Iterator[None]:
+    """While it lasts, checkpoints are read without running code in them: a folder may be a stranger's."""
+    before = ultralytics.nn.tasks.SAFE_LOAD
+    ultralytics.nn.tasks.SAFE_LOAD = before or is_on
+    try:
+        yield
+    finally:
+        ultralytics.nn.tasks.SAFE_LOAD = before
+
+
+def finished_epochs(checkpoint: Path) -> int:
+    """Epochs after which a checkpoint was written."""
+    with only_known_classes(True):
+        content, _ = torch_safe_load(str(checkpoint))
+    return int(content["epoch"]) + 1
+
+
+def write_weights(run: RunFolder, path: Path) -> dict[str, Any]:
+    """Write the weights of a run's best epoch without what only training needs, nor anybody's paths.
+
+    Returns
+    -------
+    dict
+        ``parameters``, ``best_epoch``, ``epochs_trained``, ``batch_used`` (what fitted into memory),
+        ``ultralytics`` and ``torch`` (their versions).
+    """
+    with only_known_classes(True):
+        best, _ = torch_safe_load(str(run.checkpoints / "best.pt"))
+    network = best["ema"].half()
+    network.args = {key: value for key, value in dict(network.args).items() if key not in PRIVATE}
+    for parameter in network.parameters():
+        parameter.requires_grad = False
+    content = {
+        "epoch": -1,
+        "model": network,
+        "train_args": {key: value for key, value in best["train_args"].items() if key not in PRIVATE},
+        "train_metrics": best["train_metrics"],
+        **{key: best[key] for key in ("date", "version", "license", "docs")},
+        **dict.fromkeys(("optimizer", "best_fitness", "ema", "updates", "scaler")),
+    }
+    with replacing(path) as temporary:
+        torch.save(content, temporary)
+    return {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "best_epoch": int(best["epoch"]) + 1,
+        "epochs_trained": finished_epochs(run.checkpoints / "last.pt"),
+        "batch_used": int(best["train_args"]["batch"]),
+        "ultralytics": str(best["version"]),
+        "torch": torch.__version__,
+    }
 
 
 def half_precision_works(network: Any) -> bool:

@@ -1,47 +1,77 @@
 """Training of a YOLO network in the process of a run: prepare, train, score, write."""
 
+import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.errors import TrainingError
 from napari_cellseg.events import Progress, drain
-from napari_cellseg.models.devices import resolve_device
+from napari_cellseg.models.card import ModelCard, write_card
+from napari_cellseg.models.devices import cpu_threads, resolve_device
 from napari_cellseg.models.trust import check_trusted, trust_file
+from napari_cellseg.models.ultralytics import UltralyticsModel
 from napari_cellseg.models.ultralytics_import import import_ultralytics
-from napari_cellseg.outputs import make_folder, replacing
+from napari_cellseg.outputs import make_folder, output_errors, replacing
 from napari_cellseg.training.runs.run import Report, RunFolder
-from napari_cellseg.training.yolo.recipe import YoloRecipe
-from napari_cellseg.training.yolo.tiles import Tiles, making_tiles
+from napari_cellseg.training.yolo.cards import trained_card
+from napari_cellseg.training.yolo.recipe import YoloRecipe, architectures
+from napari_cellseg.training.yolo.scoring import scoring
+from napari_cellseg.training.yolo.tiles import Tiles, making_tiles, read_tiles
+
+WORK = "ultralytics"
+"""Folder of a run for what ultralytics itself writes, its settings among them."""
+
+TILES, SCORING, WEIGHTS, TRAINED = "tiles", "scoring", "trained.pt", "trained.json"
+LAST = "last.pt"
+"""Checkpoint after the last whole epoch."""
 
 
 def train(recipe: dict[str, Any], run: RunFolder, report: Report, resume: bool) -> Path:
-    """Train a YOLO network; the function that `napari_cellseg.training.runs.worker` looks for."""
+    """Train a YOLO network; the function that `napari_cellseg.training.runs.worker` looks for.
+
+    Parameters
+    ----------
+    recipe : dict
+        Values of a `YoloRecipe`.
+    run : RunFolder
+        Gets pictures (``tiles``), ``checkpoints/last.pt`` and ``checkpoints/best.pt``.
+    report : callable
+        Told every step.
+    resume : bool
+        Go on from the last checkpoint; a training that had come to its end is only scored again.
+
+    Returns
+    -------
+    Path
+        The weights, `YoloRecipe.model`; their card is beside them, and this user trusts them.
+
+    Raises
+    ------
+    TrainingError
+        Where something that the training needs is missing.
+    UntrustedFileError
+        Where it is to begin with weights that the user has not trusted.
+    DatasetError, DeviceError, MissingDependencyError, OptionError, OutputError
+        As their texts say.
+    """
     values = YoloRecipe.from_dict(recipe)
     check_start(values)
     make_folder(Path(values.model).parent)
-    tiles = drain(making_tiles(Dataset.open(values.data), values, run.path / "tiles"), report)
-    fit(values, tiles, run, report, resume)
-    return write_model(values, run)
-
-
-def fit(recipe: YoloRecipe, tiles: Tiles, run: RunFolder, report: Report, resume: bool) -> None:
-    """Train until the last epoch, or until it does not get better; checkpoints are in the run's folder."""
-    resume = resume and (run.checkpoints / "last.pt").exists()
-    if resume or recipe.from_scratch:
-        os.environ["ULTRALYTICS_SAFE_LOAD"] = "1"
-    os.environ["YOLO_CONFIG_DIR"] = str(make_folder(run.path / "ultralytics"))
-    report(Progress("Training", 0, 0, "loading PyTorch and ultralytics"))
-    import_ultralytics()
-    from napari_cellseg.training.yolo.trainer import YoloTrainer
-
-    device = resolve_device(recipe.device).name
-    YoloTrainer(recipe, tiles, run, report, device.removeprefix("cuda:"), resume).train()
+    _prepare_ultralytics(values, run, report)
+    dataset = Dataset.open(values.data)
+    tiles = _tiles(dataset, values, run, report, resume)
+    facts = _fit(values, tiles, run, report, resume)
+    card = _scored_card(values, dataset, tiles, run, facts, report)
+    _publish(run.path / WEIGHTS, card, Path(values.model))
+    _tidy(run)
+    return Path(values.model)
 
 
 def check_start(recipe: YoloRecipe) -> None:
-    """Make sure that the weights to start from are there and trusted.
+    """Make sure that the weights to begin with are there and trusted.
 
     Raises
     ------
@@ -54,19 +84,90 @@ def check_start(recipe: YoloRecipe) -> None:
         return
     path = Path(recipe.start)
     if not path.is_file():
+        scratch = (
+            f", or begin with '{path.stem}', which learns from scratch"
+            if path.stem in architectures()
+            else ""
+        )
         raise TrainingError(
             f"There are no weights '{path}', and nothing is downloaded here. Get '{path.name}' on a computer "
-            f"with internet access and put it there, or start from '{path.stem}', which learns from scratch."
+            f"with internet access and put it there{scratch}."
         )
     check_trusted(path)
 
 
-def write_model(recipe: YoloRecipe, run: RunFolder) -> Path:
-    """Write the best epoch's weights, without what only training needs, and trust them: they are our own."""
-    from ultralytics.utils.torch_utils import strip_optimizer
+def _prepare_ultralytics(recipe: YoloRecipe, run: RunFolder, report: Report) -> None:
+    """Import it so that all it writes lands in the run's folder, and with all cores at work."""
+    report(Progress("Starting", 0, 0, "loading PyTorch and ultralytics"))
+    os.environ["YOLO_CONFIG_DIR"] = str(make_folder(run.path / WORK))
+    import_ultralytics()
+    import torch
 
-    path = Path(recipe.model)
+    torch.set_num_threads(recipe.threads or cpu_threads() or os.cpu_count() or 1)
+
+
+def _tiles(dataset: Dataset, recipe: YoloRecipe, run: RunFolder, report: Report, resume: bool) -> Tiles:
+    """Pictures to learn from; a training that goes on keeps its own, whatever became of the dataset."""
+    known = read_tiles(run.path / TILES) if resume and (run.checkpoints / LAST).exists() else None
+    return known or drain(making_tiles(dataset, recipe, run.path / TILES), report)
+
+
+def _fit(recipe: YoloRecipe, tiles: Tiles, run: RunFolder, report: Report, resume: bool) -> dict[str, Any]:
+    """Train, unless that is done already, and write the weights of the best epoch; facts about them."""
+    from napari_cellseg.training.yolo.trainer import YoloTrainer, finished_epochs, write_weights
+
+    path = run.path / TRAINED
+    if resume and path.exists():
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return facts
+    resume = resume and (run.checkpoints / LAST).exists()
+    notes: list[str] = []
+    if not resume or finished_epochs(run.checkpoints / LAST) < recipe.epochs:
+        device = resolve_device(recipe.device).name.removeprefix("cuda:")
+        trainer = YoloTrainer(recipe, tiles, run, report, device, resume)
+        trainer.train()
+        notes = trainer.notes
+    facts = write_weights(run, run.path / WEIGHTS)
+    facts["notes"] = notes
     with replacing(path) as temporary:
-        strip_optimizer(run.checkpoints / "best.pt", str(temporary))
-    trust_file(path)
-    return path
+        temporary.write_text(json.dumps(facts, indent=2, ensure_ascii=False), encoding="utf-8")
+    return facts
+
+
+def _scored_card(
+    recipe: YoloRecipe,
+    dataset: Dataset,
+    tiles: Tiles,
+    run: RunFolder,
+    facts: dict[str, Any],
+    report: Report,
+) -> ModelCard:
+    """Card of the weights in the run's folder, with scores of whole images."""
+    weights = run.path / WEIGHTS
+    trust_file(weights)
+    card = trained_card(recipe, dataset, tiles, weights, facts)
+    model = UltralyticsModel(card, weights, recipe.device)
+    found = drain(scoring(model, dataset, tiles, recipe, run.path / SCORING), report)
+    update = {
+        "confidence": found.confidence,
+        "confidence_floor": min(card.confidence_floor, found.confidence),
+        "scores": found.scores,
+        "calibration": found.calibration,
+    }
+    return ModelCard.model_validate(card.model_copy(update=update).model_dump())
+
+
+def _publish(weights: Path, card: ModelCard, path: Path) -> None:
+    """Put weights and card where the user wants them, the card last."""
+    with replacing(path) as temporary:
+        shutil.copyfile(weights, temporary)
+    write_card(card, path.with_suffix(".json"))
+
+
+def _tidy(run: RunFolder) -> None:
+    """Remove the pictures, which only training needs."""
+    for kind in ("images", "labels"):
+        folder = run.path / TILES / kind
+        if folder.exists():
+            with output_errors(folder):
+                shutil.rmtree(folder)
