@@ -75,6 +75,8 @@ def draw_transform(scale: float, settings: Augmentation, rng: np.random.Generato
 @njit(cache=True, nogil=True)
 def mirror_index(i, size):  # type: ignore[no-untyped-def]
     """Index inside 0..size-1 by reflection."""
+    if 0 <= i < size:
+        return i
     period = 2 * size
     i = i % period
     return period - 1 - i if i >= size else i

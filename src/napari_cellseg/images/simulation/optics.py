@@ -67,7 +67,7 @@ def smear(rng: np.random.Generator, light: Field, length: float) -> Field:
 
 
 def line_kernel(length: float, direction: float) -> Field:
-    """Square kernel (odd edge) of a line through its middle, of sum 1: `length` pixels, direction in radians."""
+    """Kernel (odd square) of a line through its middle, of sum 1: `length` pixels, direction in radians."""
     half = int(np.ceil(length / 2))
     y, x = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float64)
     along = x * np.cos(direction) + y * np.sin(direction)
