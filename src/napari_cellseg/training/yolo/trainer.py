@@ -38,6 +38,9 @@ METRICS = {
 }
 """Names of the masks' scores in ultralytics."""
 
+NO_MEMORY = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
+"""In the errors of PyTorch where memory ran out."""
+
 PRIVATE = ("model", "data", "project", "name", "save_dir", "resume", "pretrained")
 """Arguments of ultralytics that hold somebody's paths."""
 
@@ -260,6 +263,22 @@ def only_known_classes(is_on: bool) -> Iterator[None]:
         yield
     finally:
         ultralytics.nn.tasks.SAFE_LOAD = before
+
+
+@contextmanager
+def memory_errors(trainer: YoloTrainer) -> Iterator[None]:
+    """Say in words that the memory is too small, where even smaller batches did not help."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        text = str(error).lower()
+        if not isinstance(error, MemoryError) and not any(part in text for part in NO_MEMORY):
+            raise
+        raise TrainingError(
+            f"'{trainer.device}' has too little memory for {trainer.batch_size} pictures of "
+            f"{trainer.recipe.imgsz} pixels at once. Choose a smaller batch, smaller pictures or a smaller "
+            f"network, or close what else uses the memory."
+        ) from error
 
 
 def finished_epochs(checkpoint: Path) -> int:

@@ -114,7 +114,12 @@ def _tiles(dataset: Dataset, recipe: YoloRecipe, run: RunFolder, report: Report,
 
 def _fit(recipe: YoloRecipe, tiles: Tiles, run: RunFolder, report: Report, resume: bool) -> dict[str, Any]:
     """Train, unless that is done already, and write the weights of the best epoch; facts about them."""
-    from napari_cellseg.training.yolo.trainer import YoloTrainer, finished_epochs, write_weights
+    from napari_cellseg.training.yolo.trainer import (
+        YoloTrainer,
+        finished_epochs,
+        memory_errors,
+        write_weights,
+    )
 
     path = run.path / TRAINED
     if resume and path.exists():
@@ -125,7 +130,8 @@ def _fit(recipe: YoloRecipe, tiles: Tiles, run: RunFolder, report: Report, resum
     if not resume or finished_epochs(run.checkpoints / LAST) < recipe.epochs:
         device = resolve_device(recipe.device).name.removeprefix("cuda:")
         trainer = YoloTrainer(recipe, tiles, run, report, device, resume)
-        trainer.train()
+        with memory_errors(trainer):
+            trainer.train()
         notes = trainer.notes
     facts = write_weights(run, run.path / WEIGHTS)
     facts["notes"] = notes

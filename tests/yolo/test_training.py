@@ -1,0 +1,324 @@
+"""Training of a small YOLO network: model and card, going on, what can go wrong; all without the internet."""
+
+import json
+import os
+import pickle
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ultralytics")
+
+import torch
+
+from napari_cellseg.datasets.store import Dataset
+from napari_cellseg.errors import CellSegWarning, TrainingError, UntrustedFileError
+from napari_cellseg.images.simulation.fluorescence import simulate_fluorescence
+from napari_cellseg.models.card import file_hash
+from napari_cellseg.models.registry import find_model
+from napari_cellseg.models.trust import trust_file
+from napari_cellseg.models.ultralytics_import import import_ultralytics
+from napari_cellseg.pipeline import segment
+from napari_cellseg.training.runs.process import resuming, training
+from napari_cellseg.training.runs.run import Epoch, RunFolder
+from napari_cellseg.training.yolo.deforming import Deforming
+from napari_cellseg.training.yolo.recipe import YoloRecipe
+from napari_cellseg.training.yolo.training import train
+
+SPLITS = ("train", "train", "train", "val", "test")
+
+
+def make_dataset(folder, classes=("cell", "dead cell")):
+    made = Dataset.create(folder, classes)
+    for number, split in enumerate(SPLITS):
+        scene = simulate_fluorescence((64, 80), diameter=(12, 20), bits=16, seed=number)
+        known = {int(k): classes[int(k) % len(classes)] for k in np.unique(scene.labels)[1:]}
+        made.add(scene.image, scene.labels, name=f"image {number}", split=split, classes=known)
+    return made
+
+
+def recipe(tmp_path, **changes):
+    values = {"start": "yolov8n-seg", "epochs": 2, "batch": 4, "imgsz": 64, "device": "cpu", "threads": 1}
+    values |= {"data": str(tmp_path / "data"), "model": str(tmp_path / "out" / "my cells.pt")}
+    return YoloRecipe.from_dict({**values, **changes})
+
+
+def run_here(made, folder, resume=False):
+    """Train in this process; all that was told."""
+    run, told = RunFolder(folder), []
+    if not resume:
+        run.begin(made)
+    train(made.as_dict(), run, told.append, resume)
+    return told
+
+
+def epochs(told):
+    return [step.payload for step in told if isinstance(step.payload, Epoch)]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A dataset to train on, and an empty working folder."""
+    make_dataset(tmp_path / "data")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("YOLO_CONFIG_DIR", str(tmp_path / "settings"))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder in which a network with two classes was trained once."""
+    folder = tmp_path_factory.mktemp("trained")
+    make_dataset(folder / "data")
+    told = run_here(recipe(folder), folder / "run")
+    return folder, told
+
+
+@pytest.fixture
+def weights(trained):
+    """Its weights, trusted by the user of this test."""
+    path = trained[0] / "out" / "my cells.pt"
+    trust_file(path)
+    return path
+
+
+def test_the_card_says_what_was_trained_and_how_good_it_is(trained, weights):
+    folder, _ = trained
+    card = find_model(weights).card
+    assert (card.name, card.weights, card.sha256) == ("my-cells", "my cells.pt", file_hash(weights))
+    assert (card.backend, card.classes, card.tile) == ("ultralytics", ("cell", "dead cell"), 64)
+    assert (card.data[0].train_images, card.data[0].validation_images) == (3, 1)
+    known = {(score.data, score.metric) for score in card.scores}
+    for data in ("val", "test"):
+        assert {(data, name) for name in ("recall", "F1", "mAP50", "mAP50-95", "AP50", "AP50-95")} <= known
+        assert (f"{data}, dead cell", "recall") in known
+    assert 10 < card.diameter < 22
+    assert card.recipe["start"] == "yolov8n-seg"
+    assert card.recipe["epochs_trained"] == 2
+    assert len(card.recipe["data_sha256"]) == 64
+    assert str(folder) not in card.model_dump_json()
+
+
+def test_the_model_segments(weights):
+    scene = simulate_fluorescence((64, 80), bits=16, seed=7)
+    with pytest.warns(CellSegWarning, match="No objects"):  # two epochs teach little
+        found = segment(scene.image, model=weights, confidence=0.9)
+    assert found.labels.shape == (64, 80)
+
+
+def test_weights_hold_nobodys_paths(trained, weights):
+    folder, _ = trained
+    with zipfile.ZipFile(weights) as archive:
+        pickled = next(archive.read(name) for name in archive.namelist() if name.endswith("data.pkl"))
+    assert str(folder).encode() not in pickled
+    assert b"branch" not in pickled
+
+
+def test_every_epoch_is_told_with_its_losses_and_scores(trained):
+    _, told = trained
+    found = epochs(told)
+    assert [(epoch.number, epoch.planned) for epoch in found] == [(1, 2), (2, 2)]
+    for epoch in found:
+        parts = {name: value for name, value in epoch.losses.items() if name != "total"}
+        assert epoch.losses["total"] == pytest.approx(sum(parts.values()))
+        assert {"precision", "recall", "F1", "mAP50", "mAP50-95", "val_box"} <= set(epoch.metrics)
+        assert epoch.score == epoch.metrics["mAP50-95"]
+    details = [step.detail for step in told if step.stage == "Training"]
+    assert any(detail.startswith("epoch 1 of 2, batch 1 of ") for detail in details)
+    last = [step for step in told if step.stage == "Training"][-1]
+    assert last.done == last.total
+
+
+def test_nothing_is_left_but_the_run_and_the_model(folder):
+    run_here(recipe(folder, epochs=1), folder / "run")
+    assert {path.name for path in folder.iterdir()} <= {"data", "here", "home", "out", "run", "user"}
+    assert list((folder / "here").iterdir()) == []
+    assert {path.name for path in (folder / "out").iterdir()} == {"my cells.pt", "my cells.json"}
+    assert {path.name for path in (folder / "run" / "checkpoints").iterdir()} == {"last.pt", "best.pt"}
+    assert not (folder / "run" / "scoring").exists()
+    assert not (folder / "run" / "tiles" / "images").exists()
+
+
+def test_a_finished_training_is_only_scored_again(trained, weights):
+    folder, _ = trained
+    before = file_hash(weights)
+    told = run_here(recipe(folder), folder / "run", resume=True)
+    assert epochs(told) == []
+    assert any(step.stage == "Scoring" for step in told)
+    assert file_hash(weights) == before
+
+
+def refusing(folder):
+    """Environment of a process that notes down whoever wants the network, and refuses."""
+    site = folder / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "import socket, traceback\n"
+        "def refuse(*arguments, **options):\n"
+        f"    with open({str(folder / 'wanted.txt')!r}, 'a') as file:\n"
+        "        file.write(''.join(traceback.format_stack()))\n"
+        "    raise OSError('no network')\n"
+        "socket.socket.connect = socket.getaddrinfo = refuse\n",
+        encoding="utf-8",
+    )
+    return os.pathsep.join([str(site), *filter(None, sys.path)])
+
+
+@pytest.mark.slow
+def test_a_cancelled_training_goes_on_where_it_was(folder, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", refusing(folder))
+    job = training(recipe(folder, epochs=3), folder / "run")
+    for step in job:
+        if isinstance(step.payload, Epoch):
+            break
+    job.close()
+    assert (folder / "run" / "checkpoints" / "last.pt").exists()
+    assert not (folder / "out" / "my cells.pt").exists()
+    told = list(resuming(folder / "run"))
+    numbers = {epoch.number for epoch in epochs(told)}
+    assert numbers in ({2, 3}, {3})
+    rows = (folder / "run" / "metrics.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == ["1", "2", "3"]
+    assert find_model(folder / "out" / "my cells.pt").card.recipe["epochs_trained"] == 3
+    assert not (folder / "wanted.txt").exists()
+
+
+def test_what_was_trained_on_stays_when_the_dataset_changes(folder):
+    made = recipe(folder, epochs=2)
+    run = RunFolder(folder / "run")
+    run.begin(made)
+
+    class Enough(Exception):
+        pass
+
+    def report(step):
+        if isinstance(step.payload, Epoch):
+            raise Enough
+
+    with pytest.raises(Enough):
+        train(made.as_dict(), run, report, False)
+    dataset = Dataset.open(folder / "data")
+    dataset.move("image 0", "test")
+    told = run_here(made, folder / "run", resume=True)
+    assert [epoch.number for epoch in epochs(told)] == [2]
+    scored = [step.detail for step in told if step.stage == "Scoring"]
+    assert {detail for detail in scored if detail.startswith("test")} == {"test: image 4"}
+
+
+def test_training_goes_on_from_weights_with_other_classes(folder, weights, monkeypatch):
+    make_dataset(folder / "others", ("nucleus",))
+    calls = []
+    distort = Deforming.__call__
+    monkeypatch.setattr(Deforming, "__call__", lambda self, labels: calls.append(1) or distort(self, labels))
+    made = recipe(
+        folder,
+        data=str(folder / "others"),
+        start=str(weights),
+        epochs=1,
+        freeze=2,
+        elastic=0.5,
+        optimizer="SGD",
+        rate=0.01,
+        best_by="F1",
+    )
+    (epoch,) = epochs(run_here(made, folder / "run"))
+    assert epoch.score == epoch.metrics["F1"]
+    card = find_model(folder / "out" / "my cells.pt").card
+    assert (card.classes, card.parent) == (("nucleus",), file_hash(weights))
+    before, after = (parameters(path) for path in (weights, folder / "out" / "my cells.pt"))
+    frozen = [name for name in after if name.startswith(("model.0.", "model.1."))]
+    assert frozen
+    assert all(torch.equal(before[name], after[name]) for name in frozen)
+    assert any(not torch.equal(before[name], after[name]) for name in after if name.startswith("model.4."))
+    assert calls
+
+
+def parameters(path):
+    from ultralytics.nn.tasks import torch_safe_load
+
+    network = torch_safe_load(str(path), safe_only=True)[0]["model"]
+    return {name: value for name, value in network.named_parameters() if "cv3" not in name}
+
+
+def test_too_little_memory_halves_the_batch_and_says_so(folder, monkeypatch):
+    import_ultralytics()
+    from ultralytics.nn.tasks import SegmentationModel
+
+    loss = SegmentationModel.loss
+
+    def starving(self, batch, preds=None):
+        if self.training and len(batch["img"]) > 2:
+            raise RuntimeError("CUDA out of memory.")
+        return loss(self, batch, preds)
+
+    monkeypatch.setattr(SegmentationModel, "loss", starving)
+    told = run_here(recipe(folder, epochs=1), folder / "run")
+    assert any("batches of 2 pictures" in step.detail for step in told)
+    recorded = find_model(folder / "out" / "my cells.pt").card.recipe
+    assert (recorded["batch"], recorded["batch_used"]) == (4, 2)
+    assert "memory" in recorded["notes"][0]
+
+
+def test_far_too_little_memory_is_told_in_words(folder, monkeypatch):
+    import_ultralytics()
+    from ultralytics.nn.tasks import SegmentationModel
+
+    def starving(self, batch, preds=None):
+        raise RuntimeError("CUDA out of memory.")
+
+    monkeypatch.setattr(SegmentationModel, "loss", starving)
+    with pytest.raises(TrainingError, match=r"too little memory.*smaller"):
+        run_here(recipe(folder), folder / "run")
+
+
+def test_missing_weights_are_named_with_what_to_do(folder):
+    with pytest.raises(
+        TrainingError, match=r"yolo11n-seg\.pt.*nothing is downloaded.*begin with 'yolo11n-seg'"
+    ):
+        run_here(recipe(folder, start=str(folder / "yolo11n-seg.pt")), folder / "run")
+
+
+def test_weights_to_begin_with_must_be_trusted_whole_and_for_segmentation(folder):
+    boxes = folder / "boxes.pt"
+    import_ultralytics().YOLO("yolov8n.yaml").save(str(boxes))
+    with pytest.raises(UntrustedFileError):
+        run_here(recipe(folder, start=str(boxes)), folder / "run")
+    trust_file(boxes)
+    with pytest.raises(TrainingError, match="not for segmentation"):
+        run_here(recipe(folder, start=str(boxes)), folder / "run 2")
+    broken = folder / "broken.pt"
+    broken.write_bytes(b"PK\x03\x04 nothing")
+    trust_file(broken)
+    with pytest.raises(TrainingError, match="cannot be opened as YOLO weights"):
+        run_here(recipe(folder, start=str(broken)), folder / "run 3")
+
+
+class Trap:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_checkpoint_in_a_strangers_run_cannot_run_code(folder):
+    made = recipe(folder)
+    run = RunFolder(folder / "run")
+    run.begin(made)
+    torch.save({"epoch": 0, "ema": Trap(folder / "sprung")}, run.checkpoints / "last.pt")
+    with pytest.raises((TrainingError, pickle.UnpicklingError, TypeError)):
+        train(made.as_dict(), run, lambda step: None, True)
+    assert not (folder / "sprung").exists()
+
+
+def test_the_run_holds_the_recipe(trained):
+    folder, _ = trained
+    content = json.loads((folder / "run" / "recipe.json").read_text(encoding="utf-8"))
+    assert content["backend"] == YoloRecipe.backend
+    assert YoloRecipe.from_dict(content["recipe"]) == recipe(folder)
