@@ -50,10 +50,10 @@ class OutOfMemoryError(DeviceError):
 class MissingDependencyError(CellSegError, ImportError):
     """An optional package that this job needs is not installed."""
 
-    def __init__(self, what: str, package: str, extra: str) -> None:
+    def __init__(self, what: str, package: str, extra: str, *, wanted: str = "") -> None:
         super().__init__(
             f"{what} needs '{package}', which is not installed. "
-            f'Install it with: pip install "napari-cellseg[{extra}]"'
+            f'Install it with: pip install "{wanted or f"napari-cellseg[{extra}]"}"'
         )
 
 

@@ -8,6 +8,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from napari_cellseg.models.card import ExportRecord
     from napari_cellseg.models.registry import ModelEntry
 
 app = typer.Typer(help="List, describe, add and remove models.", no_args_is_help=True)
@@ -104,6 +105,9 @@ def describe(entry: "ModelEntry") -> "Iterator[str]":
         yield f"{key + ':':14}{value}"
     yield from _data(entry)
     yield from _scores(entry)
+    if card.export:
+        yield ""
+        yield from export_words(card.export)
     if card.not_for:
         yield ""
         yield "Not for"
@@ -114,6 +118,25 @@ def describe(entry: "ModelEntry") -> "Iterator[str]":
         yield "Recipe"
         for key, value in card.recipe.items():
             yield from _wrapped(f"{key}: {value}", "- ")
+
+
+def export_words(export: "ExportRecord") -> "Iterator[str]":
+    """How a model was exported and how it compares with its source, as lines of text."""
+    gpu = f", for {export.gpu}" if export.gpu else ""
+    yield f"Exported from {export.source}: {export.format}, {export.precision}{gpu}"
+    yield f"- made with {export.made_with}; source's SHA-256 {export.source_sha256}"
+    found = export.comparison
+    if found is None:
+        return
+    yield f"- compared on {found.count} {'image' if found.count == 1 else 'images'}: {found.images}"
+    yield (
+        f"- the source finds {found.source_objects:,} objects, the export {found.export_objects:,}; "
+        f"{found.pairs:,} are the same, {found.lost:,} lost, {found.added:,} added"
+    )
+    if found.mean_iou is not None and found.worst_iou is not None:
+        yield f"- IoU of their masks: {found.mean_iou:.3f} on average, {found.worst_iou:.3f} at worst"
+    for latency in found.latencies:
+        yield f"- .{latency.format} takes {latency.seconds:.3g} s for an image on {latency.device} (median)"
 
 
 def _data(entry: "ModelEntry") -> "Iterator[str]":

@@ -85,6 +85,49 @@ class CalibrationBin(_Described):
     precision: Share = Field(description="Share of them that match an annotated object at IoU 0.5.")
 
 
+class Latency(_Described):
+    """How long a model takes for an image, from its pixels to its labels."""
+
+    format: str = Field(description="Kind of file that was run: 'pt', 'onnx' or 'engine'.")
+    device: str = Field(description="What it ran on.")
+    seconds: Positive = Field(description="Median over the images, in seconds.")
+
+
+class ExportComparison(_Described):
+    """What a model and its export find in the same images, cut into the same tiles."""
+
+    images: str = Field(description="Which images, in words.")
+    count: int = Field(ge=1, description="How many images.")
+    source_objects: Count = Field(description="Objects that the source finds.")
+    export_objects: Count = Field(description="Objects that the export finds.")
+    pairs: Count = Field(description="Objects that both find: masks with an IoU of 0.5 and more.")
+    mean_iou: Share | None = Field(description="Mean IoU of the pairs' masks; none where there is no pair.")
+    worst_iou: Share | None = Field(description="IoU of the pair that differs most.")
+    latencies: tuple[Latency, ...] = Field(description="How long each takes for an image.")
+
+    @property
+    def lost(self) -> int:
+        """Objects of the source that the export does not find."""
+        return self.source_objects - self.pairs
+
+    @property
+    def added(self) -> int:
+        """Objects of the export that the source does not find."""
+        return self.export_objects - self.pairs
+
+
+class ExportRecord(_Described):
+    """How weights were exported from others, and whether both find the same objects."""
+
+    format: Literal["onnx", "engine"] = Field(description="ONNX, or an engine of TensorRT.")
+    precision: Literal["fp32", "fp16"] = Field(description="Numbers that it computes with.")
+    source: str = Field(description="File that it was exported from.")
+    source_sha256: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of that file.")
+    made_with: str = Field(description="Packages that exported it, with their versions.")
+    gpu: str | None = Field(None, description="GPU that an engine was built on, the only kind that runs it.")
+    comparison: ExportComparison | None = Field(None, description="Source and export on the same images.")
+
+
 class ModelCard(_Described):
     """All that is known about a model besides its weights."""
 
@@ -135,6 +178,9 @@ class ModelCard(_Described):
     recipe: dict[str, Any] = Field(default_factory=dict, description="How it was trained, to repeat it.")
     not_for: tuple[str, ...] = Field((), description="What it should not be used for.")
     parent: str | None = Field(None, description="Name or hash of the model that it was trained from.")
+    export: ExportRecord | None = Field(
+        None, description="How it was exported from other weights, if it was."
+    )
     created: str = Field(description="When it was made, as an ISO date.")
 
     @field_validator("weights")

@@ -353,16 +353,24 @@ def _entry_of_file(path: Path) -> ModelEntry:
         raise ModelError(f"There is no model file '{path}'.")
     if path.suffix.lower() == ".json":
         return _entry_of_card(path, "file")
-    beside = path.with_suffix(".json")
-    if beside.is_file():
-        return ModelEntry(read_card(beside), path, "file")
-    card = _told_by(path, path.stat().st_mtime_ns)
+    card = _card_beside(path) or _told_by(path, path.stat().st_mtime_ns)
     if card is None:
         raise ModelError(
             f"The weights '{path}' have no model card, so nobody knows what they expect. "
-            f"Put the card beside them, as '{beside.name}'."
+            f"Put the card beside them, as '{path.stem}.json'."
         )
     return ModelEntry(card, path, "file")
+
+
+def _card_beside(path: Path) -> ModelCard | None:
+    """Card of weights: ``cells.onnx.json``, or ``cells.json`` unless it is that of another file there."""
+    own, shared = path.with_name(f"{path.name}.json"), path.with_suffix(".json")
+    if own.is_file():
+        return read_card(own)
+    card = read_card(shared) if shared.is_file() else None
+    if card is not None and card.weights != path.name and path.with_name(card.weights).is_file():
+        return None
+    return card
 
 
 @lru_cache(maxsize=16)

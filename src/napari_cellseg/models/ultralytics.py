@@ -1,14 +1,21 @@
 """YOLO weights (``.pt``) and TensorRT engines (``.engine``) through ultralytics, decoded as exports are."""
 
+import importlib.util
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_cellseg.errors import CellSegError, ModelError, OutOfMemoryError
+from napari_cellseg.errors import (
+    CellSegError,
+    DeviceError,
+    MissingDependencyError,
+    ModelError,
+    OutOfMemoryError,
+)
 from napari_cellseg.models.card import ModelCard, file_hash
-from napari_cellseg.models.devices import first_line, resolve_device
+from napari_cellseg.models.devices import device_number, first_line
 from napari_cellseg.models.embedded import ExportedNetwork, exported_card
 from napari_cellseg.models.protocols import Tiles
 from napari_cellseg.models.trust import check_trusted
@@ -19,11 +26,13 @@ SUFFIXES = (".pt", ".engine")
 """Endings of the files that this backend opens."""
 
 MOST_OBJECTS = 3000
-"""Objects that an end-to-end head may give for one tile; its own limit is 300."""
+"""Objects that an end-to-end head may give for a tile, where weights have no other; its own limit is 300."""
 
 
 class UltralyticsModel(YoloModel):
     """A YOLO segmentation network that ultralytics runs.
+
+    Of weights with two heads the one without a limit to the number of objects is used, as in their exports.
 
     Parameters
     ----------
@@ -37,7 +46,7 @@ class UltralyticsModel(YoloModel):
     Raises
     ------
     MissingDependencyError
-        Where ultralytics is not installed.
+        Where ultralytics is not installed, or TensorRT, for an engine.
     UntrustedFileError
         Where the file is a pickle that the user has not trusted.
     ModelError
@@ -47,11 +56,13 @@ class UltralyticsModel(YoloModel):
     """
 
     def __init__(self, card: ModelCard, weights: str | Path, device: str = "auto") -> None:
-        chosen = resolve_device(device).name
-        self._torch, self._module = _opened(Path(weights), chosen)
+        self._torch, self._module, chosen = _opened(Path(weights), device)
+        self._one_by_one = Path(weights).suffix.lower() == ".engine"
         super().__init__(card, self._run, chosen)
 
     def _run(self, tiles: Tiles) -> list[Outputs]:
+        if self._one_by_one and len(tiles) > 1:
+            return [output for i in range(len(tiles)) for output in self._run(tiles[i : i + 1])]
         torch = self._torch
         try:
             with torch.inference_mode():
@@ -79,8 +90,8 @@ def ultralytics_card(path: Path) -> ModelCard:
         As `UltralyticsModel` does.
     """
     if path.suffix.lower() != ".pt":
-        raise ModelError(f"'{path}' has no model card beside it, '{path.with_suffix('.json').name}'.")
-    _, network = _opened(path, "cpu")
+        raise ModelError(f"'{path}' has no model card beside it, '{path.name}.json'.")
+    _, network, _ = _opened(path, "cpu")
     stride = int(max(network.stride))
     size = network.args.get("imgsz", 640)
     edge = math.ceil(max(size) / stride) * stride if isinstance(size, list | tuple) else int(size)
@@ -98,18 +109,72 @@ def ultralytics_card(path: Path) -> ModelCard:
     return card.model_copy(update={"backend": "ultralytics", "parameters": count})
 
 
-def _opened(path: Path, device: str) -> tuple[Any, Any]:
-    """PyTorch, and the network on its device."""
+def torch_device(device: str) -> str:
+    """The device that a request means to PyTorch: ``"cpu"`` or ``"cuda:N"``.
+
+    Raises
+    ------
+    OptionError
+        Where the request is none of ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"``.
+    DeviceError
+        Where a CUDA device is asked for that PyTorch cannot use.
+    """
+    number = device_number(device)
+    if number is None:
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available() and number < torch.cuda.device_count():
+        return f"cuda:{number}"
+    if device == "auto":
+        return "cpu"
+    raise DeviceError(f"The device '{device}' cannot be used. {_torch_problem(torch)}")
+
+
+def check_engine_support(device: str) -> None:
+    """Make sure that TensorRT engines can be built and run here.
+
+    Raises
+    ------
+    DeviceError
+        Where there is no NVIDIA GPU that PyTorch can use, or the CPU is asked for.
+    MissingDependencyError
+        Where TensorRT is not installed.
+    """
+    if device_number(device) is None:
+        raise DeviceError("TensorRT runs on an NVIDIA GPU only, not on the CPU; use ONNX there.")
+    import torch
+
+    if torch_device(device) == "cpu":
+        raise DeviceError(f"TensorRT runs on an NVIDIA GPU only. {_torch_problem(torch)} Use ONNX instead.")
+    if importlib.util.find_spec("tensorrt") is None:
+        wanted = f"tensorrt-cu{str(torch.version.cuda).split('.')[0]}"
+        raise MissingDependencyError("A TensorRT engine", "tensorrt", "", wanted=wanted)
+
+
+def _torch_problem(torch: Any) -> str:
+    if torch.version.cuda is None:
+        return "The installed PyTorch is a build without CUDA."
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return f"PyTorch finds {count or 'no'} CUDA device{'' if count == 1 else 's'}."
+
+
+def _opened(path: Path, device: str) -> tuple[Any, Any, str]:
+    """PyTorch, the network on its device, and that device."""
     check_trusted(path)
     ultralytics = import_ultralytics()
     import torch
 
+    is_engine = path.suffix.lower() == ".engine"
+    if is_engine:
+        check_engine_support(device)
+    chosen = torch_device(device)
     try:
-        if path.suffix.lower() == ".engine":
+        if is_engine:
             from ultralytics.nn.autobackend import AutoBackend
 
-            return torch, AutoBackend(str(path), device=torch.device(device), verbose=False)
-        network = ultralytics.YOLO(str(path), task="segment").model.float().eval().to(device)
+            return torch, AutoBackend(str(path), device=torch.device(chosen), verbose=False), chosen
+        network = ultralytics.YOLO(str(path), task="segment").model.float().eval().to(chosen)
     except CellSegError:
         raise
     except Exception as error:  # whatever a foreign file makes other people's code raise
@@ -119,8 +184,9 @@ def _opened(path: Path, device: str) -> tuple[Any, Any]:
         raise ModelError(
             f"'{path}' is a YOLO network for '{network.task}', not for segmentation: it has no masks."
         )
+    network.end2end = False
     head.max_det = MOST_OBJECTS
-    return torch, network
+    return torch, network, chosen
 
 
 def _boxes_and_prototypes(outputs: Any, name: str) -> tuple[Any, Any]:
