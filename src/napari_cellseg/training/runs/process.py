@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,8 +25,8 @@ PATIENCE = 2.0
 def training(recipe: Recipe, folder: str | Path) -> Job[Path]:
     """Train in a process of its own.
 
-    The job yields at least every `PAUSE` seconds, the last step again where there is nothing new, so that
-    whoever runs it can close it at any time: closing it ends the process within `PATIENCE` seconds, and
+    The job yields at least every `PAUSE` seconds, the last step again without its payload where there is
+    nothing new, so that whoever runs it can close it at any time: closing it ends the process within `PATIENCE` seconds, and
     the last checkpoint stays.
 
     Parameters
@@ -82,8 +83,9 @@ def _running(run: RunFolder, resume: bool) -> Job[Path]:
                 elif "finished" in event:
                     return Path(event["finished"])
                 else:
-                    last = read_event(event)
-                    yield last
+                    step = read_event(event)
+                    last = replace(step, payload=None)
+                    yield step
     finally:
         _end(process)
     raise TrainingError(f"The training process ended {_how(process.returncode)}. {_what_is_left(run)}")
