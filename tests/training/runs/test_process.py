@@ -34,7 +34,8 @@ def train(recipe, run, report, resume):
             time.sleep(600)
         time.sleep(0.3)
         state.write_text(str(number))
-        epoch = Epoch(number, recipe["epochs"], {"total": 1 / number}, {"AP50": number / 10}, number / 10, True, 0.1, 0.5)
+        losses, metrics = {"total": 1 / number}, {"AP50": number / 10}
+        epoch = Epoch(number, recipe["epochs"], losses, metrics, number / 10, True, 0.1, 0.5)
         report(Progress("Training", number, recipe["epochs"], f"epoch {number}", epoch))
     model = run.path / "model.onnx"
     model.write_bytes(b"weights")
@@ -78,7 +79,9 @@ def test_epochs_arrive_and_the_model_is_returned(tmp_path: Path) -> None:
     assert table[0] == "epoch,seconds,rate,loss_total,AP50,score"
     assert [row.split(",")[0] for row in table[1:]] == ["1", "2", "3"]
     log = (tmp_path / "run" / "log.txt").read_text(encoding="utf-8")
-    assert "trained by" in log and "ä" in log and str(os.getpid()) not in log.split()
+    assert "trained by" in log
+    assert "ä" in log
+    assert str(os.getpid()) not in log.split()
 
 
 def test_closing_the_job_ends_the_process_and_resuming_goes_on(tmp_path: Path) -> None:

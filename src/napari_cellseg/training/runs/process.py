@@ -26,8 +26,8 @@ def training(recipe: Recipe, folder: str | Path) -> Job[Path]:
     """Train in a process of its own.
 
     The job yields at least every `PAUSE` seconds, the last step again without its payload where there is
-    nothing new, so that whoever runs it can close it at any time: closing it ends the process within `PATIENCE` seconds, and
-    the last checkpoint stays.
+    nothing new, so that whoever runs it can close it at any time: closing it ends the process within
+    `PATIENCE` seconds, and the last checkpoint stays.
 
     Parameters
     ----------

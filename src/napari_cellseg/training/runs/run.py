@@ -133,6 +133,12 @@ class RunFolder:
             raise TrainingError(f"The training run's '{self.recipe}' is damaged ({error}).") from error
 
 
+def run_beside(model: str | Path) -> RunFolder:
+    """Run that trains a model where no other folder is asked for: ``cells_training`` beside ``cells.pt``."""
+    path = Path(model)
+    return RunFolder(path.with_name(f"{path.stem}_training"))
+
+
 def write_event(progress: Progress) -> str:
     """A step as a line of JSON; of payloads only an `Epoch` is kept."""
     content: dict[str, Any] = {
