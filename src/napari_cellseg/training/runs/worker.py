@@ -1,8 +1,8 @@
 """The process that trains: ``python -m napari_cellseg.training.runs.worker FOLDER [--resume]``.
 
-It tells its steps in the folder's ``events.jsonl``, and ends as soon as its standard input ends, which is how
-it is cancelled and why it never outlives whoever started it. Checkpoints are files that are replaced as a whole,
-so that it may end at any moment.
+It tells its steps in the folder's ``events.jsonl``, and ends as soon as its standard input ends, which is
+how it is cancelled and why it never outlives whoever started it. Checkpoints are files that are replaced as a
+whole, so that it may end at any moment.
 """
 
 import importlib
