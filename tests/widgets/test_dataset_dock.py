@@ -23,6 +23,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cellseg.datasets.annotation import Annotation, object_table
+from napari_cellseg.datasets.formats.format import Format
+from napari_cellseg.datasets.formats.registry import find_format
 from napari_cellseg.datasets.sample import Sample
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.events import Progress
@@ -30,6 +32,7 @@ from napari_cellseg.review.status import Status
 from napari_cellseg.viewer.correcting import Correction
 from napari_cellseg.viewer.dataset_adding import AddWhat
 from napari_cellseg.viewer.dataset_rows import Reviewed
+from napari_cellseg.widgets import dataset_files
 from napari_cellseg.widgets.correct_dock import CorrectDock
 from napari_cellseg.widgets.dataset_dock import DatasetDock
 from napari_cellseg.widgets.dataset_grid import DatasetModel
@@ -91,6 +94,13 @@ def finish(qtbot, panel: DatasetPanel) -> None:
 def listed(panel: DatasetPanel) -> list[str]:
     model: DatasetModel = panel.model
     return [model.row(model.index(i)).name for i in range(model.rowCount())]
+
+
+def choose_import(qtbot, panel: DatasetPanel, path: Path) -> None:
+    """Choose what is to be imported, and wait until it is recognised."""
+    imports = panel.files.imports
+    with qtbot.waitSignal(imports.recognised, timeout=TIMEOUT):
+        imports.choose(path)
 
 
 def open_image(qtbot, panel: DatasetPanel, name: str) -> Labels:
@@ -370,7 +380,10 @@ def test_export_and_import_by_clicks(qtbot, panel, folder: Path, tmp_path: Path,
     finish(qtbot, panel)
     imports = panel.files.imports
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(target))
-    click(qtbot, imports.choose_folder)
+    with qtbot.waitSignal(imports.recognised, timeout=TIMEOUT):
+        click(qtbot, imports.choose_folder)
+        assert not imports.button.isEnabled()
+        assert "is being recognised" in imports.button.toolTip()
     assert imports.sentence.text().startswith("Recognised: COCO")
     click(qtbot, imports.button)
     finish(qtbot, panel)
@@ -401,7 +414,7 @@ def test_a_dataset_is_imported_into_another_one(qtbot, panel, folder: Path, tmp_
     Dataset.create(tmp_path / "other")
     panel.open(tmp_path / "other")
     finish(qtbot, panel)
-    panel.files.imports.choose(folder)
+    choose_import(qtbot, panel, folder)
     assert "another dataset, of which everything is copied" in panel.files.imports.sentence.text()
     click(qtbot, panel.files.imports.button)
     finish(qtbot, panel)
@@ -412,9 +425,37 @@ def test_a_dataset_is_imported_into_another_one(qtbot, panel, folder: Path, tmp_
 def test_an_unknown_folder_is_explained(qtbot, panel: DatasetPanel, tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     imports = panel.files.imports
-    imports.choose(tmp_path / "nothing")
+    choose_import(qtbot, panel, tmp_path / "nothing")
     assert "looks like none of the known formats" in imports.sentence.text()
     assert not imports.button.isEnabled()
+
+
+def test_a_slow_folder_is_recognised_in_a_thread(qtbot, panel, tmp_path: Path, monkeypatch) -> None:
+    threads, go_on = [], threading.Event()
+
+    def slowly(path: Path) -> Format:
+        threads.append(threading.current_thread())
+        go_on.wait(TIMEOUT / 1000)
+        return find_format("coco")
+
+    monkeypatch.setattr(dataset_files, "recognise_format", slowly)
+    imports = panel.files.imports
+    with qtbot.waitSignal(imports.recognised, timeout=TIMEOUT):
+        imports.choose(tmp_path)
+        qtbot.waitUntil(lambda: bool(threads), timeout=TIMEOUT)
+        assert imports.sentence.text().startswith("Looking what")
+        go_on.set()
+    assert threading.main_thread() not in threads
+    assert imports.sentence.text().startswith("Recognised: COCO")
+
+
+def test_only_what_was_chosen_last_is_recognised(qtbot, panel, folder: Path, tmp_path: Path) -> None:
+    imports = panel.files.imports
+    (tmp_path / "nothing").mkdir()
+    imports.choose(tmp_path / "nothing")
+    choose_import(qtbot, panel, folder)
+    assert "another dataset" in imports.sentence.text()
+    assert imports.button.isEnabled()
 
 
 def endless(ended: threading.Event) -> Callable[..., Iterator[Progress]]:
@@ -440,7 +481,7 @@ def test_cancel_and_what_is_blocked_meanwhile(qtbot, panel: DatasetPanel, folder
     click(qtbot, panel.job.cancel_button)
     qtbot.waitUntil(ended.is_set, timeout=TIMEOUT)
     finish(qtbot, panel)
-    assert "Cancelled" in panel.notes.text()
+    assert "Cancelled: nothing was changed" in panel.notes.text()
     assert panel.header.open.isEnabled()
 
 

@@ -13,8 +13,9 @@ from napari_cellseg.datasets.intake import Added
 from napari_cellseg.datasets.sample import Sample
 from napari_cellseg.datasets.settings import SETTINGS, read_settings
 from napari_cellseg.errors import DatasetError, ImageError
-from napari_cellseg.events import Job
+from napari_cellseg.events import Job, Progress
 
+RECOGNISING = "Looking what it is"
 OWN = "dataset"
 """What a dataset of this package is read as."""
 
@@ -176,6 +177,7 @@ def opening(
         As in `Source.named` and `unpacking`.
     """
     archive = Path(path)
+    yield Progress(RECOGNISING, 0, 0, archive.name)
     if not is_archive(archive):
         return Source.named(path, format, images, group_pattern)
     yield from unpacking(archive, folder)

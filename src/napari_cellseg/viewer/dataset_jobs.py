@@ -13,7 +13,7 @@ from napari_cellseg.datasets.intake import Added
 from napari_cellseg.datasets.reading import read_sample
 from napari_cellseg.datasets.record import Entry, read_record, record_path
 from napari_cellseg.datasets.sample import Sample
-from napari_cellseg.datasets.store import Dataset
+from napari_cellseg.datasets.store import Dataset, is_dataset
 from napari_cellseg.events import Job, Progress
 from napari_cellseg.review.status import Status
 from napari_cellseg.viewer.dataset_corrected import corrected_sample
@@ -64,7 +64,9 @@ def opening(folder: Path) -> Job[Listed]:
 
 
 def creating(folder: Path, classes: Sequence[str]) -> Job[Listed]:
-    """Make a dataset; errors as in `Dataset.create`."""
+    """Make a dataset, or open the one that is there; errors as in `Dataset.create` and `Dataset.open`."""
+    if is_dataset(folder):
+        return (yield from opening(folder))
     yield Progress("Making the dataset", 0, 0, folder.name)
     return (yield from listing(Dataset.create(folder, classes)))
 

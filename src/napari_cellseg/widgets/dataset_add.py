@@ -18,6 +18,7 @@ from napari_cellseg.viewer.dataset_adding import (
     AddWhat,
     make_request,
     plane_count,
+    request_sentence,
     suggested_name,
 )
 from napari_cellseg.viewer.dataset_objects import classes_of
@@ -25,7 +26,7 @@ from napari_cellseg.viewer.dataset_rows import DatasetRow
 from napari_cellseg.viewer.run_on import add_region_layer
 from napari_cellseg.widgets.connections import Connections
 from napari_cellseg.widgets.correct_buttons import small_button
-from napari_cellseg.widgets.dataset_preview import PreviewWorker
+from napari_cellseg.widgets.dataset_answers import LastAnswer
 from napari_cellseg.widgets.fields import (
     NarrowCombo,
     Sentence,
@@ -64,7 +65,7 @@ class AddPanel(QWidget):
         self.name = QLineEdit()
         self.sentence = Sentence("What will be added")
         self.button = primary_button("&Add to the dataset")
-        self._preview = PreviewWorker(self)
+        self._preview = LastAnswer(request_sentence, self)
         self._preview.told.connect(self._on_told)
         self._check = Coalesced(self.check, INTERVAL, later_of(self))
         self._build()
@@ -111,15 +112,15 @@ class AddPanel(QWidget):
             return
         self._enable("" if self.request is not None else "Wait a moment: the objects are counted.")
 
-    def _on_told(self, request: AddRequest, words: str | CellSegError) -> None:
-        if isinstance(words, CellSegError):
+    def _on_told(self, asked: tuple[AddRequest, Sequence[str]], words: str | Exception) -> None:
+        if isinstance(words, Exception):
             self._fail(words)
         else:
-            self.request = request
+            self.request = asked[0]
             self.sentence.say(words)
             self._enable("")
 
-    def _fail(self, error: CellSegError) -> None:
+    def _fail(self, error: Exception) -> None:
         """Say why nothing can be added."""
         self.request = None
         self.sentence.say(f"⚠ {error}")

@@ -13,9 +13,9 @@ from napari_cellseg.datasets.importing import OWN, Imported
 from napari_cellseg.datasets.loss import LossReport
 from napari_cellseg.datasets.sample import SPLITS
 from napari_cellseg.datasets.store import is_dataset
-from napari_cellseg.errors import DatasetError
 from napari_cellseg.viewer.dataset_rows import counted
 from napari_cellseg.widgets.correct_buttons import small_button
+from napari_cellseg.widgets.dataset_answers import LastAnswer
 from napari_cellseg.widgets.fields import (
     Disclosure,
     NarrowCombo,
@@ -32,9 +32,14 @@ FILES = "Annotations (*.json *.geojson *.csv *.zip *.yaml *.yml *.roi);;All file
 
 
 class ImportBox(QGroupBox):
-    """Chooses what is imported. Signal `asked`: path, format, folder of images, group pattern; or None."""
+    """Chooses what is imported.
+
+    Signals: `asked` (path, format, folder of images, group pattern, of which those but the path may be None),
+    and `recognised` (it is said what was chosen).
+    """
 
     asked = Signal(object, object, object, object)
+    recognised = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Import", parent)
@@ -49,6 +54,8 @@ class ImportBox(QGroupBox):
         self.sentence = Sentence("What will be imported")
         self.notes = Sentence("What became of the import")
         self.button = primary_button("&Import")
+        self._look = LastAnswer(import_words, self)
+        self._look.told.connect(self._on_recognised)
         self._build()
         self.choose_folder.clicked.connect(self._on_folder)
         self.choose_file.clicked.connect(self._on_file)
@@ -119,21 +126,25 @@ class ImportBox(QGroupBox):
             layout.addWidget(widget)
 
     def _recognise(self, *_: object) -> None:
-        """Look at what was chosen, once: a large folder takes a moment."""
-        self._problem, words = "", ""
+        """Look at what was chosen, in a thread: a large folder takes a while."""
+        self._problem = ""
         if self._path is not None:
-            try:
-                words = _import_words(self._path, self.format.currentData())
-            except DatasetError as error:
-                self._problem = str(error)
-                words = f"⚠ {error}"
-        self.sentence.say(words)
+            self.sentence.say(f"Looking what '{self._path.name}' is…")
+            self._look.ask(self._path, self.format.currentData())
         self._show()
+
+    def _on_recognised(self, asked: tuple[Path, str | None], words: str | Exception) -> None:
+        self._problem = str(words) if isinstance(words, Exception) else ""
+        self.sentence.say(f"⚠ {words}" if self._problem else words)
+        self._show()
+        self.recognised.emit()
 
     def _show(self) -> None:
         why = self._why or self._problem
         if not why and self._path is None:
             why = "Choose a folder or a file first."
+        if not why and self._look.waiting:
+            why = "Wait a moment: its format is being recognised."
         self.button.setEnabled(not why)
         explain(self.button, "Import", why or "Add the images to the dataset: all of them, or none.")
 
@@ -262,7 +273,7 @@ class FilesPanel(QWidget):
         self.exports.set_ready(has_images, why or "" if has_images else why or "There are no images yet.")
 
 
-def _import_words(path: Path, name: str | None) -> str:
+def import_words(path: Path, name: str | None) -> str:
     """What a file or folder is taken for."""
     if name is None and is_dataset(path):
         return "Recognised: another dataset, of which everything is copied. To work on it, press Open… above."

@@ -13,7 +13,6 @@ from napari_cellseg.datasets.importing import Imported
 from napari_cellseg.datasets.intake import Added
 from napari_cellseg.datasets.loss import LossReport
 from napari_cellseg.datasets.sample import Sample
-from napari_cellseg.datasets.store import is_dataset
 from napari_cellseg.errors import CellSegError
 from napari_cellseg.viewer.dataset_adding import AddRequest, adding
 from napari_cellseg.viewer.dataset_classes import checked_name
@@ -39,7 +38,7 @@ from napari_cellseg.widgets.dataset_opened import OpenedBox
 from napari_cellseg.widgets.dataset_splits import SplitsBox
 from napari_cellseg.widgets.dataset_work import DatasetWork
 from napari_cellseg.widgets.dock import scrolling
-from napari_cellseg.widgets.fields import Sentence
+from napari_cellseg.widgets.fields import Sentence, explain
 from napari_cellseg.widgets.job_panel import JobPanel
 from napari_cellseg.widgets.messages import ErrorBox
 
@@ -54,6 +53,7 @@ class DatasetPanel(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self.job = JobPanel(step="image")
+        explain(self.job.cancel_button, "Cancel", "Stop after the current image. Nothing is changed then.")
         self.work = DatasetWork(self.job, self)
         self.model = DatasetModel(thumbnail_of, self)
         self.header = DatasetHeader()
@@ -127,10 +127,7 @@ class DatasetPanel(QWidget):
 
     def create(self, folder: str | Path) -> None:
         """Make a dataset with the classes of the labels that are chosen in *Add*; open it if it is one."""
-        if is_dataset(folder):
-            self.work.open(folder)
-        else:
-            self.work.create(folder, self.adding.class_names() or ("cell",))
+        self.work.create(folder, self.adding.class_names() or ("cell",))
 
     def _on_switched(self) -> None:
         self.checks.forget()

@@ -63,7 +63,7 @@ class DatasetWork(QObject):
         self.run(opening(Path(folder)), self._show)
 
     def create(self, folder: str | Path, classes: Sequence[str]) -> None:
-        """Make a new dataset and open it."""
+        """Make a new dataset and open it; one that is there is only opened."""
         self.run(creating(Path(folder), classes), self._show)
 
     def run(self, job: Job[Any], then: Then | None = None, *, writes: bool = False) -> None:
@@ -106,7 +106,7 @@ class DatasetWork(QObject):
         self._relist()
 
     def _on_cancelled(self) -> None:
-        self.said.emit("Cancelled; what was done before stays.")
+        self.said.emit("Cancelled: nothing was changed, nothing is left of it.")
         self._relist()
 
     def _relist(self) -> None:
