@@ -26,7 +26,7 @@ from napari_cellseg.training.runs.process import resuming, training
 from napari_cellseg.training.runs.run import Epoch, RunFolder
 from napari_cellseg.training.yolo.deforming import Deforming
 from napari_cellseg.training.yolo.recipe import YoloRecipe
-from napari_cellseg.training.yolo.training import train
+from napari_cellseg.training.yolo.training import card_path, train
 
 SPLITS = ("train", "train", "train", "val", "test")
 
@@ -295,6 +295,35 @@ def test_weights_to_begin_with_must_be_trusted_whole_and_for_segmentation(folder
     trust_file(broken)
     with pytest.raises(TrainingError, match="cannot be opened as YOLO weights"):
         run_here(recipe(folder, start=str(broken)), folder / "run 3")
+
+
+def test_the_card_of_another_file_stays(folder):
+    other = folder / "out" / "my cells.json"
+    other.parent.mkdir()
+    other.write_text("{}", encoding="utf-8")
+    assert card_path(folder / "out" / "my cells.pt").name == "my cells.pt.json"
+    other.unlink()
+    assert card_path(folder / "out" / "my cells.pt") == other
+
+
+def test_training_stops_early_and_says_so(folder, monkeypatch):
+    import_ultralytics()
+    from napari_cellseg.training.yolo.trainer import YoloTrainer
+
+    scores = iter((0.3, 0.2, 0.1, 0.1, 0.1))
+    validate = YoloTrainer.validate
+
+    def worse_and_worse(self):
+        found, score = validate(self)[0], next(scores)
+        self.best_fitness = max(self.best_fitness or score, score)
+        return found, score
+
+    monkeypatch.setattr(YoloTrainer, "validate", worse_and_worse)
+    told = run_here(recipe(folder, epochs=5, patience=2), folder / "run")
+    assert [(epoch.number, epoch.is_best) for epoch in epochs(told)] == [(1, True), (2, False), (3, False)]
+    recorded = find_model(folder / "out" / "my cells.pt").card.recipe
+    assert (recorded["best_epoch"], recorded["epochs_trained"]) == (1, 3)
+    assert recorded["notes"] == ["Stopped after epoch 3 of 5: 2 epochs without a better mAP50-95."]
 
 
 class Trap:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from napari_cellseg.datasets.store import Dataset
@@ -64,6 +65,7 @@ def trained_card(
         diameter=middle,
         diameter_range=(low, high),
         default_diameter=None if recipe.scale == "own" else round(tiles.diameters[0], 1),
+        pixel_size=_pixel_size(dataset, tiles) if recipe.scale == "own" else None,
         tile=recipe.imgsz,
         tile_multiple=STRIDE,
         overlap=_overlap(recipe.imgsz, high),
@@ -87,6 +89,15 @@ def _overlap(edge: int, diameter: float) -> int:
     """Overlap of tiles in which nearly every object lies whole, a quarter to half of a tile, pixels."""
     wanted = ceil(diameter / STRIDE) * STRIDE
     return min(max(wanted, edge // 4 // STRIDE * STRIDE), edge // 2 // STRIDE * STRIDE)
+
+
+def _pixel_size(dataset: Dataset, tiles: Tiles) -> float | None:
+    """Pixel size of the training images in µm, where it is known of all and the same but for a twentieth."""
+    sizes = [e.origin.pixel_size for e in dataset.entries() if e.name in tiles.images["train"]]
+    known = [size for size in sizes if size]
+    if not known or len(known) < len(sizes) or max(known) > 1.05 * min(known):
+        return None
+    return round(median(known), 6)
 
 
 def _source(dataset: Dataset, tiles: Tiles) -> DataSource:

@@ -185,7 +185,13 @@ class YoloTrainer(SegmentationTrainer):
         return {}
 
     def final_eval(self) -> None:
-        """Nothing: the model is scored on whole images afterwards."""
+        """Only say if it has stopped early: the model is scored on whole images afterwards."""
+        if self.epoch + 1 < self.epochs:
+            self.notes.append(
+                f"Stopped after epoch {self.epoch + 1} of {self.epochs}: {self.recipe.patience} epochs "
+                f"without a better {self.recipe.best_by}."
+            )
+            self._tell("stopped early")
 
     def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Any:
         """Pictures of a split; those for training are distorted where the recipe says so."""
@@ -210,6 +216,12 @@ class YoloTrainer(SegmentationTrainer):
         if self.optimizer is not None:
             self.notes.append(f"The memory was too small: batches of {self.batch_size} pictures were used.")
         super()._build_train_pipeline()
+
+    def _handle_nan_recovery(self, epoch: int) -> bool:
+        is_recovered: bool = super()._handle_nan_recovery(epoch)
+        if is_recovered:
+            self.notes.append(f"Epoch {epoch + 1} went astray and was done again from the last checkpoint.")
+        return is_recovered
 
     def _begin_epoch(self) -> None:
         self._batch, self._began = 0, time.monotonic()

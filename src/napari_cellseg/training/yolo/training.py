@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from napari_cellseg.datasets.store import Dataset
-from napari_cellseg.errors import TrainingError
+from napari_cellseg.errors import ModelError, TrainingError
 from napari_cellseg.events import Progress, drain
-from napari_cellseg.models.card import ModelCard, write_card
-from napari_cellseg.models.devices import cpu_threads, resolve_device
+from napari_cellseg.models.card import ModelCard, read_card, write_card
+from napari_cellseg.models.devices import cpu_threads
 from napari_cellseg.models.trust import check_trusted, trust_file
-from napari_cellseg.models.ultralytics import UltralyticsModel
+from napari_cellseg.models.ultralytics import UltralyticsModel, torch_device
 from napari_cellseg.models.ultralytics_import import import_ultralytics
 from napari_cellseg.outputs import make_folder, output_errors, replacing
 from napari_cellseg.training.runs.run import Report, RunFolder
@@ -102,7 +102,9 @@ def _prepare_ultralytics(recipe: YoloRecipe, run: RunFolder, report: Report) -> 
     os.environ["YOLO_CONFIG_DIR"] = str(make_folder(run.path / WORK))
     import_ultralytics()
     import torch
+    from ultralytics.utils import LOGGING_NAME, set_logging
 
+    set_logging(LOGGING_NAME, verbose=True)  # into the run's log; bars of progress stay off
     torch.set_num_threads(recipe.threads or cpu_threads() or os.cpu_count() or 1)
 
 
@@ -128,7 +130,9 @@ def _fit(recipe: YoloRecipe, tiles: Tiles, run: RunFolder, report: Report, resum
     resume = resume and (run.checkpoints / LAST).exists()
     notes: list[str] = []
     if not resume or finished_epochs(run.checkpoints / LAST) < recipe.epochs:
-        device = resolve_device(recipe.device).name.removeprefix("cuda:")
+        _remove_halves(run)
+        device = torch_device(recipe.device).removeprefix("cuda:")
+        report(Progress("Training", 0, 0, "building the network"))
         trainer = YoloTrainer(recipe, tiles, run, report, device, resume)
         with memory_errors(trainer):
             trainer.train()
@@ -138,6 +142,13 @@ def _fit(recipe: YoloRecipe, tiles: Tiles, run: RunFolder, report: Report, resum
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(facts, indent=2, ensure_ascii=False), encoding="utf-8")
     return facts
+
+
+def _remove_halves(run: RunFolder) -> None:
+    """Remove what a training that was ended while it wrote a checkpoint has left of it."""
+    for path in run.checkpoints.glob(".*.partial.pt"):
+        with output_errors(path):
+            path.unlink()
 
 
 def _scored_card(
@@ -167,7 +178,22 @@ def _publish(weights: Path, card: ModelCard, path: Path) -> None:
     """Put weights and card where the user wants them, the card last."""
     with replacing(path) as temporary:
         shutil.copyfile(weights, temporary)
-    write_card(card, path.with_suffix(".json"))
+    write_card(card, card_path(path))
+
+
+def card_path(weights: Path) -> Path:
+    """Where the card goes: ``cells.json``, or ``cells.pt.json`` where that one is another file's."""
+    shared, own = weights.with_suffix(".json"), weights.with_name(f"{weights.name}.json")
+    if own.exists():
+        return own
+    return own if shared.exists() and not _describes(shared, weights.name) else shared
+
+
+def _describes(path: Path, weights: str) -> bool:
+    try:
+        return read_card(path).weights == weights
+    except ModelError:
+        return False
 
 
 def _tidy(run: RunFolder) -> None:
