@@ -260,7 +260,7 @@ def export_onnx(network: UNet, path: Path, *, opset: int = 18, edge: int = 128) 
         verbose=False,
     )
     program.save(str(path), external_data=False)
-    _tidy(path)
+    tidy_graph(path)
     probe = torch.rand(1, network.shape.in_channels, edge + 2 * STRIDE, edge)
     with torch.no_grad():
         expected = deployed(probe).numpy()
@@ -268,7 +268,7 @@ def export_onnx(network: UNet, path: Path, *, opset: int = 18, edge: int = 128) 
     return float(abs(expected - found).max())
 
 
-def _tidy(path: Path) -> None:
+def tidy_graph(path: Path) -> None:
     """Name the free dimensions and drop what the exporter notes about the source code."""
     import onnx
 

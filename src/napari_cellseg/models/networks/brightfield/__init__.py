@@ -1,0 +1,1 @@
+"""U-Nets for bright-field images, on encoders that know natural images."""
