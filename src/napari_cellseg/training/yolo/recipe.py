@@ -173,8 +173,13 @@ def _in_words(error: ValidationError) -> str:
     return "; ".join(problems)
 
 
-ARTICLE = "“Cell segmentation with YOLOv9c-seg”, article; it marks the values as typical settings"
-MORPHOMETRY = "“YOLO11 cell instance segmentation and morphometry”, repository; trained on Sartorius"
+ARTICLE = (
+    "“Cell Segmentation in Microscopy Images: Accelerating Biomedical Insights with YOLOv9-Seg”, whose table "
+    "marks the values as typical settings"
+)
+MORPHOMETRY = (
+    "“Cell Instance Segmentation and Morphometric Analysis with YOLO11”, trained on Sartorius' cells"
+)
 
 AS_YOLO_TRAIN = {"scale": "fit", "flipud": 0.0, "patience": 0}
 """What `yolo train` does where the documents say nothing; all epochs are trained."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -118,7 +118,7 @@ class Examination:
             sample = self.dataset.sample(name)
             found = self._segment(sample, confidence)
             labels = _on_disk(found.labels, self.folder / f"{done}_found.npy")
-            predicted[name] = Segmentation(labels, found.features, found.candidates, {})
+            predicted[name] = replace(found, labels=labels)
             truth[name] = _on_disk(sample.annotation.labels, self.folder / f"{done}_true.npy")
             classes[name] = sample.annotation.objects
         several = len(self.model.card.classes) > 1
