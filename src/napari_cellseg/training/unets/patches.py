@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -161,7 +162,7 @@ class PatchSource:
     def visible(self, index: int) -> NDArray[np.int32]:
         """Labels of the objects that a patch shows before it is augmented, ascending."""
         region, _ = self._region(self.places[index], 0, with_image=False)
-        labels = np.unique(region.labels[~region.ignored])
+        labels = np.sort(pd.unique(region.labels[~region.ignored]))
         return labels[labels > 0]
 
     def _places(self, number: int) -> list[Place]:
