@@ -293,6 +293,10 @@ def test_lines_are_sparse_and_say_the_time_left(capsys):
         "33% 40.tif, about 80 s left",
         "42% 50.tif, about 70 s left",
     ]
+    for second in range(60, 120):
+        now[0] = float(second)
+        lines.show(Progress("Training", 0, 0, "starting"))
+    assert capsys.readouterr().err.splitlines() == ["0% starting"]
 
 
 def test_durations():

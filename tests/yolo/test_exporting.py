@@ -33,8 +33,10 @@ from napari_cellseg.models.trust import trust_file
 from napari_cellseg.models.ultralytics import UltralyticsModel
 from napari_cellseg.models.yolo import OnnxYoloModel
 from napari_cellseg.pipeline import segment
+from napari_cellseg.training.runs.run import run_beside
 from napari_cellseg.training.yolo import comparing, exporting
 from napari_cellseg.training.yolo.exporting import export
+from napari_cellseg.training.yolo.recipe import YoloRecipe
 
 EDGE = 256
 
@@ -106,7 +108,7 @@ def test_an_export_finds_what_its_source_finds_and_says_so(cells, images, pictur
     assert "compared on 2 images" in words
 
 
-def test_the_images_are_a_dataset_a_folder_or_shipped(cells, pictures, tmp_path, monkeypatch):
+def test_the_images_are_a_dataset_a_folder_or_shipped(cells, tmp_path):
     dataset = Dataset.create(tmp_path / "data", classes=["cell"])
     for i, (name, split) in enumerate((("a", "train"), ("b", "val"))):
         scene = simulate_fluorescence((EDGE, EDGE), seed=i)
@@ -130,12 +132,12 @@ def test_the_images_are_a_dataset_a_folder_or_shipped(cells, pictures, tmp_path,
     assert (len(names), names[0], names[-1]) == (20, "00.npy", "24.npy")
     shipped = comparing.find_pictures().pictures
     assert [picture.read()[0].ndim for picture in shipped] == [3, 2, 2]
-    source = cells(recipe={"data": str(tmp_path / "data")}, confidence=0.9)
-    known = find_model(source).card
-    assert exporting._images(None, known) == str(tmp_path / "data")
-    assert exporting._images("mine", known) == "mine"
+    source = cells()
+    run_beside(source).begin(YoloRecipe(data=str(tmp_path / "data"), model=str(source)))
+    assert exporting._images(None, source) == str(tmp_path / "data")
+    assert exporting._images("mine", source) == "mine"
     shutil.rmtree(tmp_path / "data")
-    assert exporting._images(None, known) is None
+    assert exporting._images(None, source) is None
 
 
 @pytest.fixture(scope="module")

@@ -60,6 +60,7 @@ class ProgressLines:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._start = self._last = clock()
+        self._shown = ("", 0, "")
 
     def __enter__(self) -> "ProgressLines":
         return self
@@ -70,11 +71,11 @@ class ProgressLines:
         pass
 
     def show(self, progress: Progress) -> None:
-        """Print a line, unless the last one is less than `QUIET_SECONDS` old."""
-        now = self._clock()
-        if now - self._last < QUIET_SECONDS:
+        """Print a line, unless it says the same as the last one or that is less than `QUIET_SECONDS` old."""
+        now, step = self._clock(), (progress.stage, progress.done, progress.detail)
+        if now - self._last < QUIET_SECONDS or step == self._shown:
             return
-        self._last = now
+        self._last, self._shown = now, step
         done = overall(progress)
         left = f", about {duration((now - self._start) * (1 - done) / done)} left" if done > 0 else ""
         self.say(f"{done:.0%} {progress.detail}{left}")

@@ -37,6 +37,7 @@ from napari_cellseg.models.ultralytics import (
 from napari_cellseg.models.ultralytics_import import import_ultralytics
 from napari_cellseg.models.yolo import OnnxYoloModel
 from napari_cellseg.outputs import make_folder, output_errors, replacing
+from napari_cellseg.training.runs.run import run_beside
 from napari_cellseg.training.yolo.comparing import comparing, find_pictures
 from napari_cellseg.training.yolo.onnx_files import embed_card, halve_precision
 
@@ -105,7 +106,7 @@ def exporting(
         File to write. None: beside the source, under its name.
     images : path, optional
         Images to compare on: a dataset, a folder of images, or one. None: the dataset that the source was
-        trained on, if it is still there, else images that come with the dependencies.
+        trained on, if it and the run's folder are still there, else images that come with the dependencies.
     device : str
         What the comparison runs on, and an engine is built on: ``"auto"``, ``"cpu"``, ``"cuda"`` or
         ``"cuda:N"``.
@@ -142,7 +143,7 @@ def exporting(
         Where the source finds nothing in the images, so that the comparison says nothing.
     """
     plan = _planned(find_model(model), format, half, dynamic, size, out, device, overwrite)
-    pictures = find_pictures(_images(images, plan.source.card))
+    pictures = find_pictures(_images(images, plan.source.path))
     yield Progress(STAGE, 0, _STEPS, f"{plan.source.path.name} to {plan.out.name}")
     make_folder(plan.out.parent)
     with (
@@ -249,12 +250,13 @@ def _version(package: str) -> str:
     return str(importlib.import_module(package).__version__)
 
 
-def _images(images: str | Path | None, card: ModelCard) -> str | Path | None:
-    """The images that were asked for, or the dataset that a model was trained on, if it is there."""
-    known = card.recipe.get("data")
-    if images is None and isinstance(known, str) and is_dataset(known):
-        return known
-    return images
+def _images(images: str | Path | None, model: Path) -> str | Path | None:
+    """The images that were asked for, or the dataset that a model was trained on, if both are still there."""
+    run = run_beside(model)
+    if images is not None or not run.recipe.is_file():
+        return images
+    known = run.read_recipe()[1].get("data")
+    return known if isinstance(known, str) and is_dataset(known) else None
 
 
 def _run_ultralytics(plan: _Plan, folder: Path) -> Path:
