@@ -1,8 +1,8 @@
 """Losses of the bright-field U-Nets: every term is a number per image, computed in float32.
 
-Maps are logits (N, 1, H, W), targets 0 or 1 of the same shape. ``counted`` of the same shape is 1 where a
-pixel counts and 0 where it doesn't, such as in regions that nobody has reviewed; None counts all. A term of
-an image in which nothing counts is 0.
+Maps are logits (N, 1, H, W), targets 0 or 1 of the same shape. ``counted`` of the same shape says how much a
+pixel counts: 0 where it is ignored, such as in regions that nobody has reviewed, 1 as a rule, more where
+it matters more; None counts all alike. A term of an image in which nothing counts is 0.
 """
 
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ def image_losses(
     distance : (N, 1, H, W) Tensor, optional
         What the distance head should give; needed for K = 2.
     counted : (N, 1, H, W) Tensor, optional
-        1 where a pixel counts, 0 where it is ignored.
+        How much a pixel counts; 0 where it is ignored.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def image_losses(
 def weighted_cross_entropy(
     logits: Tensor, target: Tensor, counted: Tensor | None = None, foreground_weight: float = 10.0
 ) -> Tensor:
-    """Mean over the counted pixels of the cross-entropy, in which cells weigh more, (N,)."""
+    """Mean over the pixels of the cross-entropy, in which cells weigh more, (N,)."""
     logits, target = logits.float(), target.float()
     loss = -foreground_weight * target * logsigmoid(logits) - (1 - target) * logsigmoid(-logits)
     return _mean(loss, counted)
@@ -94,7 +94,7 @@ def weighted_cross_entropy(
 def focal_loss(
     logits: Tensor, target: Tensor, counted: Tensor | None = None, alpha: float = 0.25, gamma: float = 2.0
 ) -> Tensor:
-    """Mean over the counted pixels of the focal loss, (N,).
+    """Mean over the pixels of the focal loss, (N,).
 
     -α(1-p)^γ log p in cells and -(1-α)p^γ log(1-p) in the background (Lin et al. 2017, Focal loss for dense
     object detection, arXiv:1708.02002).
@@ -107,15 +107,14 @@ def focal_loss(
 
 
 def dice_loss(logits: Tensor, target: Tensor, counted: Tensor | None = None, smooth: float = 1.0) -> Tensor:
-    """1 - (2Σpy + s) / (Σp + Σy + s) over the counted pixels of each image, (N,).
+    """1 - (2Σpy + s) / (Σp + Σy + s) over the pixels of each image, (N,).
 
     p is the probability, y the target; an empty target that is found empty has a loss of 0.
     """
     probability, target = torch.sigmoid(logits.float()), target.float()
-    if counted is not None:
-        probability, target = probability * counted, target * counted
-    overlap = (probability * target).sum((1, 2, 3))
-    sizes = probability.sum((1, 2, 3)) + target.sum((1, 2, 3))
+    counted = torch.ones_like(target) if counted is None else counted.float()
+    overlap = (counted * probability * target).sum((1, 2, 3))
+    sizes = (counted * (probability + target)).sum((1, 2, 3))
     return 1 - (2 * overlap + smooth) / (sizes + smooth)
 
 
@@ -123,11 +122,11 @@ def boundary_loss(logits: Tensor, target: Tensor, counted: Tensor | None = None)
     """Mean absolute difference between the edges of the probability and of the target, (N,).
 
     Edges are the Laplacian over the eight neighbours, divided by eight, of the image continued by its
-    outermost pixels. A pixel counts where its neighbours in the image count too.
+    outermost pixels. A pixel counts as little as the least of its neighbours in the image.
     """
     loss = (laplacian(torch.sigmoid(logits.float())) - laplacian(target.float())).abs()
     if counted is not None:
-        counted = 1 - max_pool2d(1 - counted.float(), 3, stride=1, padding=1)
+        counted = -max_pool2d(-counted.float(), 3, stride=1, padding=1)
     return _mean(loss, counted)
 
 
@@ -140,7 +139,7 @@ def laplacian(x: Tensor) -> Tensor:
 def distance_loss(
     found: Tensor, wanted: Tensor, foreground: Tensor, counted: Tensor | None = None, beta: float = 0.05
 ) -> Tensor:
-    """Mean smooth L1 loss over the counted pixels of cells, (N,); 0 for an image without cells.
+    """Mean smooth L1 loss over the pixels of cells, (N,); 0 for an image without cells.
 
     Parameters
     ----------
@@ -149,7 +148,7 @@ def distance_loss(
     foreground : (N, 1, H, W) Tensor
         1 in cells; elsewhere the distance means nothing.
     counted : (N, 1, H, W) Tensor, optional
-        1 where a pixel counts.
+        How much a pixel counts.
     beta : float
         Difference up to which the loss is a square.
     """
@@ -159,8 +158,9 @@ def distance_loss(
 
 
 def _mean(values: Tensor, counted: Tensor | None) -> Tensor:
-    """Mean over the counted pixels of each image, (N,); 0 where none counts."""
+    """Weighted mean over the pixels of each image, (N,); 0 where none counts."""
     if counted is None:
         return values.mean((1, 2, 3))
     counted = counted.float()
-    return (values * counted).sum((1, 2, 3)) / counted.sum((1, 2, 3)).clamp(min=1)
+    total = counted.sum((1, 2, 3))
+    return (values * counted).sum((1, 2, 3)) / torch.where(total > 0, total, 1)
