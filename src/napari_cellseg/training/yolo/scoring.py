@@ -89,27 +89,23 @@ def scoring(model: Model, dataset: Dataset, tiles: Tiles, recipe: YoloRecipe, fo
         Where a file of the dataset is damaged.
     """
     with _passing(folder):
-        return (yield from _scoring(Examination(model, dataset, tiles, recipe, folder)))
+        names = _unchanged(dataset, tiles)
+        return (yield from _scoring(Examination(model, dataset, names, recipe, folder)))
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """A network and the images that it is scored on; see `scoring`."""
+    """A network, and the names of the images of each split that it is scored on; see `scoring`."""
 
     model: Model
     dataset: Dataset
-    tiles: Tiles
+    names: dict[str, list[str]]
     recipe: YoloRecipe
     folder: Path
 
-    def names(self, split: Split) -> list[str]:
-        """Images that have been in this split all the time, with the same pixels and objects."""
-        now = dataset_hashes(self.dataset)[split]
-        return [name for name, known in self.tiles.images[split].items() if now.get(name) == known]
-
     def evaluating(self, split: Split, confidence: float | None) -> Job[Report]:
         """Segment the images of a split with a confidence, the card's where it is None, and evaluate."""
-        names = self.names(split)
+        names = self.names[split]
         predicted: dict[str, Segmentation] = {}
         truth: dict[str, NDArray[np.int32]] = {}
         classes: dict[str, Any] = {}
@@ -133,8 +129,17 @@ class Examination:
             return segment(shown, self.model, axes=axes, channel=channel, confidence=confidence)
 
 
+def _unchanged(dataset: Dataset, tiles: Tiles) -> dict[str, list[str]]:
+    """Images that have been in their split all the time, with the same pixels and objects."""
+    now = dataset_hashes(dataset)
+    return {
+        split: [name for name, known in images.items() if now[split].get(name) == known]
+        for split, images in tiles.images.items()
+    }
+
+
 def _scoring(seen: Examination) -> Job[Scored]:
-    if not seen.names("val"):
+    if not seen.names["val"]:
         raise TrainingError(
             "No validation image is as it was when the training began, so the model cannot be scored. "
             "Train anew with the dataset as it is now."
@@ -144,7 +149,7 @@ def _scoring(seen: Examination) -> Job[Scored]:
     if confidence is not None:
         report = yield from seen.evaluating("val", confidence)
     scores, bins = list(card_scores(report, "val")), calibration_bins(report)
-    if seen.names("test"):
+    if seen.names["test"]:
         scores += card_scores((yield from seen.evaluating("test", confidence)), "test")
     chosen = seen.model.card.confidence if confidence is None else confidence
     return Scored(chosen, tuple(scores), bins)
