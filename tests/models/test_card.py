@@ -10,6 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from napari_cellseg.errors import ModelError, OutputError
+from napari_cellseg.instances.decoding import VoteDecoding
+from napari_cellseg.instances.mask_decoding import MaskDecoding
 from napari_cellseg.models.card import ModelCard, file_hash, parse_card, read_card, refresh_card, write_card
 
 
@@ -39,11 +41,23 @@ def test_a_card_survives_writing_and_reading(tmp_path, tiny_card):
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["card.json"]
 
 
+def test_a_decoder_of_masks_survives_and_one_that_says_nothing_is_of_votes(tmp_path, tiny_card):
+    path = tmp_path / "card.json"
+    mask = MaskDecoding("map", prominence=0.3)
+    write_card(tiny_card(decoder=mask, maps=("foreground", "distance", "disagreement")), path)
+    assert read_card(path).decoder == mask
+    fields = tiny_card().model_dump(mode="json")
+    assert "method" not in fields["decoder"]
+    assert parse_card(json.dumps(fields), "the card").decoder == VoteDecoding()
+    fields["decoder"] = {"foreground": 0.4}
+    assert parse_card(json.dumps(fields), "the card").decoder == VoteDecoding(foreground=0.4)
+
+
 def test_every_field_is_described():
     def properties(schema):
         yield from schema.get("properties", {}).items()
         for name, part in schema.get("$defs", {}).items():
-            if name not in ("VoteDecoding", "PrototypeDecoding"):
+            if name not in ("VoteDecoding", "MaskDecoding", "PrototypeDecoding"):
                 yield from part.get("properties", {}).items()
 
     missing = [
@@ -65,6 +79,14 @@ def test_every_field_is_described():
         ({"decoder": None}, "maps and a decoder"),
         ({"maps": ()}, "maps and a decoder"),
         ({"decoder": {"no_such": 1}}, "unknown decoder parameters: no_such"),
+        ({"decoder": {"method": "mask", "iterations": 3}}, "unknown decoder parameters: iterations"),
+        ({"decoder": {"method": "magic"}}, "method must be 'votes' or 'mask'"),
+        ({"decoder": {"method": "mask", "floor": 0.9}}, "floor not above foreground"),
+        ({"decoder": {"method": "mask"}, "maps": ["distance"]}, "map foreground first"),
+        (
+            {"decoder": {"method": "mask", "separation": "map"}, "maps": ["foreground", "disagreement"]},
+            "foreground and then distance first",
+        ),
         ({"scaling": {"low_percentile": 99, "high_percentile": 1}}, "must be below"),
         ({"colour": "red"}, "colour"),
     ],

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_cellseg.errors import OptionError
-from napari_cellseg.instances.decoding import Decoded, Maps, VoteDecoding, decode_votes
+from napari_cellseg.instances.decoding import Decoded, Maps
+from napari_cellseg.instances.maps import Decoding, decode_maps
 from napari_cellseg.labels.flooding import bulging_parts
 from napari_cellseg.labels.pieces import touched_pieces
 
@@ -202,14 +203,14 @@ def _nearest(labels: NDArray[Any], point: Sequence[float]) -> tuple[int, tuple[i
     return int(labels[row, column]), (row, column)
 
 
-def grow_from_maps(maps: Maps, params: VoteDecoding, point: Sequence[float]) -> tuple[Decoded, int]:
+def grow_from_maps(maps: Maps, params: Decoding, point: Sequence[float]) -> tuple[Decoded, int]:
     """The object under a click, as the maps of a pixel model show it, however weak.
 
     Parameters
     ----------
-    maps : (4, Y, X) ndarray of float32
-        Maps around the click, as `decode_votes` takes them.
-    params : VoteDecoding
+    maps : (K, Y, X) ndarray of float32
+        Maps around the click, as `decode_maps` takes them.
+    params : VoteDecoding or MaskDecoding
         How the model's maps are decoded; objects below its confidence and its foreground are found too.
     point : sequence of 2 floats
         The click, y and x, in pixels of the maps.
@@ -227,7 +228,7 @@ def grow_from_maps(maps: Maps, params: VoteDecoding, point: Sequence[float]) -> 
     """
     y, x = _clicked(point, maps.shape[1:])
     for weaker in (1.0, 0.5, 0.25):
-        found = decode_votes(
+        found = decode_maps(
             maps, replace(params, floor=params.floor * weaker, min_confidence=0.0, min_area=SMALLEST_AREA)
         )
         label, _ = _nearest(found.labels, (y, x))

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -20,6 +22,7 @@ from pydantic import (
 
 from napari_cellseg.errors import CellSegError, ModelError
 from napari_cellseg.instances.decoding import VoteDecoding
+from napari_cellseg.instances.mask_decoding import MaskDecoding
 from napari_cellseg.instances.prototypes import PrototypeDecoding
 from napari_cellseg.outputs import replacing
 
@@ -32,6 +35,26 @@ NAME_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+
+
+DISAGREEMENT = "disagreement"
+"""Name of a map that says how far the members of an ensemble disagree, 0 to 1."""
+
+
+def _decoding_method(value: Any) -> str:
+    """What tells the decoders apart: that of votes came first, and does not name itself."""
+    method = value.get("method", "votes") if isinstance(value, dict) else getattr(value, "method", "votes")
+    return str(method)
+
+
+Decoder = Annotated[
+    Annotated[VoteDecoding, Tag("votes")] | Annotated[MaskDecoding, Tag("mask")],
+    Discriminator(
+        _decoding_method,
+        custom_error_type="decoder",
+        custom_error_message="method must be 'votes' or 'mask'",
+    ),
+]
 
 
 class _Described(BaseModel):
@@ -146,7 +169,7 @@ class ModelCard(_Described):
     channels: int = Field(ge=1, description="Channels of the network's input; a grey image is repeated.")
     scaling: IntensityScaling = Field(IntensityScaling(), description="How intensities are scaled.")
     maps: tuple[str, ...] = Field((), description="What each output map holds, in order; pixel models only.")
-    decoder: VoteDecoding | None = Field(None, description="How maps become objects; pixel models only.")
+    decoder: Decoder | None = Field(None, description="How maps become objects; pixel models only.")
     prototypes: PrototypeDecoding | None = Field(
         None, description="How boxes and prototype masks become objects; instance models of that kind only."
     )
@@ -194,8 +217,10 @@ class ModelCard(_Described):
     @classmethod
     def _known_parameters(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, dict):
-            known = VoteDecoding if info.field_name == "decoder" else PrototypeDecoding
-            unknown = sorted(set(value) - set(known.__dataclass_fields__))
+            known: type[VoteDecoding | MaskDecoding | PrototypeDecoding] = PrototypeDecoding
+            if info.field_name == "decoder":
+                known = MaskDecoding if _decoding_method(value) == "mask" else VoteDecoding
+            unknown = sorted(set(value) - {"method"} - set(known.__dataclass_fields__))
             if unknown:
                 raise ValueError(f"unknown decoder parameters: {', '.join(unknown)}")
         return value
@@ -214,6 +239,10 @@ class ModelCard(_Described):
             raise ValueError("overlap must be smaller than tile")
         if self.kind == "pixel" and (self.decoder is None or not self.maps):
             raise ValueError("a pixel model needs maps and a decoder")
+        if isinstance(self.decoder, MaskDecoding):
+            wanted = ("foreground", "distance")[: 1 + (self.decoder.separation == "map")]
+            if self.maps[: len(wanted)] != wanted:
+                raise ValueError(f"this decoder needs the map {' and then '.join(wanted)} first")
         return self
 
 

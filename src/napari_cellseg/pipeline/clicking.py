@@ -12,7 +12,7 @@ from napari_cellseg.events import drain
 from napari_cellseg.images.planes import Planes
 from napari_cellseg.images.resampling import read_scaled
 from napari_cellseg.images.scaling import IntensityRange
-from napari_cellseg.instances.decoding import Decoded, Maps, VoteDecoding
+from napari_cellseg.instances.decoding import Decoded, Maps
 from napari_cellseg.instances.instance import Instances
 from napari_cellseg.labels.enlarging import Placement, border_levels, enlarge_labels
 from napari_cellseg.labels.growing import SMALLEST_AREA, grow_from_maps, object_at
@@ -20,7 +20,7 @@ from napari_cellseg.labels.pieces import largest_piece
 from napari_cellseg.models.card import ModelCard
 from napari_cellseg.models.protocols import PixelModel
 from napari_cellseg.models.registry import ModelEntry, list_models, load_model
-from napari_cellseg.pipeline.finding import compile_decoding, predicted_maps
+from napari_cellseg.pipeline.finding import compile_decoding, decoder_of, predicted_maps
 from napari_cellseg.pipeline.options import SCALE_LIMITS, scale_for
 from napari_cellseg.pipeline.sizing import estimate_diameter
 from napari_cellseg.pipeline.view import PlaneView, measure_intensities, stack_contrast, widened
@@ -158,7 +158,7 @@ class MapGrower:
         inside = [
             min(max(a - w.start, 0.0), n - 1.0) for a, w, n in zip(at, window, maps.shape[1:], strict=True)
         ]
-        decoded, label = grow_from_maps(maps, _decoder(model.card), inside)
+        decoded, label = grow_from_maps(maps, decoder_of(model.card), inside)
         if not label:
             return None
         origin = (window[0].start, window[1].start)
@@ -209,12 +209,6 @@ class MapGrower:
         return min(high, max(low, scale_for(float(diameter), model.card)))
 
 
-def _decoder(card: ModelCard) -> VoteDecoding:
-    if card.decoder is None:
-        raise ModelError(f"Model '{card.name}' returns maps, but its card has no decoder for them.")
-    return card.decoder
-
-
 def _compile(card: ModelCard) -> None:
     """Have numba compile all that a click needs, or load it compiled."""
     compile_decoding(card)
@@ -250,7 +244,7 @@ def _free_maps(model: PixelModel, view: PlaneView, window: Window, taken: ReadMa
 def _placed(decoded: Decoded, label: int, maps: Maps, placement: Placement, card: ModelCard) -> Instances:
     """One decoded object in the pixels of the plane."""
     levels = border_levels(decoded.labels, maps[0], len(decoded.scores))
-    thresholds = np.minimum(levels, _decoder(card).foreground)
+    thresholds = np.minimum(levels, decoder_of(card).foreground)
     which = np.array([label - 1])
     return enlarge_labels(
         decoded.labels, decoded.scores, decoded.classes, which, placement, maps[0], thresholds

@@ -1,6 +1,7 @@
 """From found instances to labels: ids, painting, features and candidates of a whole stack."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ class Collector:
         Objects at or above it are kept.
     floor : float
         Objects below it are forgotten.
+    disagreement : bool
+        Whether the table says how far the members of an ensemble disagree.
 
     Attributes
     ----------
@@ -34,8 +37,16 @@ class Collector:
         Labels given so far.
     """
 
-    def __init__(self, planes: Planes, target: LabelTarget, confidence: float, floor: float) -> None:
+    def __init__(
+        self,
+        planes: Planes,
+        target: LabelTarget,
+        confidence: float,
+        floor: float,
+        disagreement: bool = False,
+    ) -> None:
         self.planes = planes
+        self.disagreement = disagreement
         self.target = target
         self.confidence = confidence
         self.floor = floor
@@ -83,7 +94,8 @@ class Collector:
     def finish(self, class_names: Sequence[str]) -> tuple[pd.DataFrame, Candidates]:
         """Features of all labels, and the candidates with their ids."""
         kept, planes = _stacked(self._kept)
-        features = features_table(self.planes, class_names, kept.scores, kept.classes, planes)
+        disagreement = known_disagreement(kept) if self.disagreement else None
+        features = features_table(self.planes, class_names, kept.scores, kept.classes, planes, disagreement)
         weak, planes = _stacked(self._weak)
         order = np.argsort(-weak.scores, kind="stable")
         ids = np.arange(self.count + 1, self.count + len(weak) + 1, dtype=np.int32)
@@ -124,6 +136,7 @@ def features_table(
     scores: NDArray[np.float32],
     classes: NDArray[np.int16],
     at: NDArray[np.int32],
+    disagreement: NDArray[np.float32] | None = None,
 ) -> pd.DataFrame:
     """Features of the labels 1 to N.
 
@@ -135,15 +148,19 @@ def features_table(
         Names of the classes.
     scores, classes, at : (N,) ndarray
         Confidence, class and plane of each label.
+    disagreement : (N,) ndarray, optional
+        How far the members of an ensemble disagree on each label.
 
     Returns
     -------
     DataFrame
-        ``index``, ``confidence``, ``class``, then the place along each outer axis (``t``, ``z``).
+        ``index``, ``confidence``, ``disagreement`` where it is given, ``class``, then the place along each
+        outer axis (``t``, ``z``).
     """
     columns: dict[str, Any] = {
         "index": np.arange(1, len(scores) + 1, dtype=np.int32),
         "confidence": scores.astype(np.float32),
+        **({} if disagreement is None else {"disagreement": disagreement.astype(np.float32)}),
         "class": pd.Categorical.from_codes(classes.astype(int), categories=list(class_names)),
     }
     if planes.outer_shape:
@@ -155,16 +172,21 @@ def features_table(
     return pd.DataFrame(columns)
 
 
+def known_disagreement(instances: Instances) -> NDArray[np.float32]:
+    """How far the members of an ensemble disagree on each object, (N,); NaN where that is not known."""
+    known = instances.disagreement
+    return np.full(len(instances), np.nan, np.float32) if known is None else known
+
+
 def without_masks(instances: Instances) -> Instances:
     """The same instances with empty masks, which take no memory."""
     empty = np.zeros((0, 0), np.bool_)
-    return Instances(instances.boxes, instances.scores, instances.classes, (empty,) * len(instances))
+    return replace(instances, masks=(empty,) * len(instances))
 
 
 def _own_masks(instances: Instances) -> Instances:
     """Copies of the masks, which do not keep alive the larger array that they are views of."""
-    masks = tuple(m.copy() for m in instances.masks)
-    return Instances(instances.boxes, instances.scores, instances.classes, masks)
+    return replace(instances, masks=tuple(m.copy() for m in instances.masks))
 
 
 def _stacked(parts: list[tuple[int, Instances]]) -> tuple[Instances, NDArray[np.int32]]:

@@ -2,21 +2,22 @@
 
 from collections import deque
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_cellseg.errors import ModelError
-from napari_cellseg.instances.decoding import decode_votes
 from napari_cellseg.instances.instance import Instances
+from napari_cellseg.instances.maps import Decoding, decode_maps, object_means
 from napari_cellseg.instances.merging import TileMerger
 from napari_cellseg.instances.overlap import overlapping_pairs
 from napari_cellseg.labels.enlarging import Placement, border_levels, enlarge_labels
 from napari_cellseg.labels.rasterising import paint_instances
-from napari_cellseg.models.card import ModelCard
+from napari_cellseg.models.card import DISAGREEMENT, ModelCard
 from napari_cellseg.models.protocols import InstanceModel, Model, PixelModel
 from napari_cellseg.pipeline.clock import Clock
+from napari_cellseg.pipeline.kept_maps import KeptMaps
 from napari_cellseg.pipeline.tiling import Tiling, halo_of, needed_window, network_window
 from napari_cellseg.pipeline.view import PlaneView
 from napari_cellseg.tiles.blending import BlendingBand
@@ -35,7 +36,20 @@ Found = int | Instances
 def compile_decoding(card: ModelCard) -> None:
     """Have numba compile the decoder, or load it compiled; seconds the first time, then nothing."""
     if card.decoder is not None:
-        decode_votes(np.zeros((len(card.maps), 16, 16), np.float32), card.decoder)
+        decode_maps(np.zeros((len(card.maps), 16, 16), np.float32), card.decoder)
+
+
+def decoder_of(card: ModelCard) -> Decoding:
+    """How the maps of a model become objects.
+
+    Raises
+    ------
+    ModelError
+        Where its card does not say so.
+    """
+    if card.decoder is None:
+        raise ModelError(f"Model '{card.name}' returns maps, but its card has no decoder for them.")
+    return card.decoder
 
 
 @dataclass
@@ -54,6 +68,8 @@ class Search:
         Rows and columns of the plane, in its own pixels: only objects whose reference point lies here.
     clock : Clock
         Where the time goes.
+    kept : KeptMaps, optional
+        Where maps of the model are kept.
     cut_off : int
         Objects so far that reach past what was seen around them.
     """
@@ -63,6 +79,7 @@ class Search:
     tiling: Tiling
     region: Window
     clock: Clock = field(default_factory=Clock)
+    kept: KeptMaps | None = None
     cut_off: int = 0
 
     @property
@@ -97,6 +114,15 @@ class Search:
         """Network input of some tiles, (N, C, H, W)."""
         with self.clock.measure("reading"):
             return np.stack([self.view.read(t.y, t.x) for t in tiles])
+
+    def keep(self, block: Block, maps: NDArray[np.float32]) -> None:
+        """Keep what a block answers for of the maps that are asked for."""
+        if self.kept is None:
+            return
+        with self.clock.measure("keeping"):
+            index = self.view.planes.index(self.view.plane)
+            frames = (self.view.shape, self.window, self.region)
+            self.kept.write(index, block, maps, self.view.scale, frames)
 
     def in_region(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which points (N, 2), in pixels of the plane, lie in the region."""
@@ -178,8 +204,10 @@ def _find_with_maps(search: Search, model: PixelModel) -> Generator[Found, None,
         final = rows[i + 1][0].support[0].start if i + 1 < len(rows) else search.view.shape[0]
         while pending and pending[0][0].read[0].stop <= final:
             for block in pending.popleft():
+                blended = band.read(*block.read)
                 with search.clock.measure("decoding"):
-                    found = cutter.cut(block, band.read(*block.read))
+                    found = cutter.cut(block, blended)
+                search.keep(block, blended)
                 yield found
 
 
@@ -187,16 +215,15 @@ class _BlockCutter:
     """Cuts the maps of one block after the other into objects, each object once."""
 
     def __init__(self, search: Search, card: ModelCard) -> None:
-        if card.decoder is None:
-            raise ModelError(f"Model '{card.name}' returns maps, but its card has no decoder for them.")
         self._search = search
-        self._decoder = card.decoder
+        self._decoder = decoder_of(card)
         self._confidence = card.confidence
+        self._doubted = card.maps.index(DISAGREEMENT) if DISAGREEMENT in card.maps else None
         self._borderline = Instances.empty()
 
     def cut(self, block: Block, maps: NDArray[np.float32]) -> Instances:
         """Objects that the block owns, in pixels of the plane."""
-        decoded = decode_votes(np.ascontiguousarray(maps), self._decoder)
+        decoded = decode_maps(np.ascontiguousarray(maps), self._decoder)
         placement = self._search.placement(block.read)
         inside, borderline = _ownership(block, decoded.anchors, self._search.window)
         inside &= self._search.in_region(placement.plane_points(decoded.anchors))
@@ -213,6 +240,9 @@ class _BlockCutter:
             maps[0],
             np.minimum(levels, self._decoder.foreground),
         )
+        if self._doubted is not None:
+            means = object_means(maps[self._doubted], decoded.labels, len(decoded.scores))
+            found = replace(found, disagreement=means[which])
         return self._once(found, borderline[which])
 
     def _at_edges(self, block: Block, labels: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -11,6 +11,7 @@ from napari_cellseg.models.protocols import InstanceModel, PixelModel
 from napari_cellseg.models.registry import load_model
 from napari_cellseg.pipeline.clock import Clock
 from napari_cellseg.pipeline.finding import compile_decoding
+from napari_cellseg.pipeline.kept_maps import check_kept_maps
 from napari_cellseg.pipeline.options import Options, check_link
 from napari_cellseg.pipeline.outputs import check_labels
 from napari_cellseg.pipeline.preflight import image_shape
@@ -35,6 +36,7 @@ def segmenting(
     out: Any = None,
     region: tuple[slice, slice] | None = None,
     planes: Sequence[int] | None = None,
+    keep_maps: Sequence[str] = (),
 ) -> Job[Segmentation]:
     """Segment an image step by step; `segment` does the same in one go and explains the parameters.
 
@@ -57,12 +59,13 @@ def segmenting(
     yield Progress("Loading model", 0, 1)
     with clock.measure("loading"):
         loaded = load_model(model, device)
+    check_kept_maps(keep_maps, loaded.card, out)
     yield Progress("Loading model", 1, 1, loaded.device)
     yield Progress("Preparing", 0, 1, "slow only the first time on a computer")
     with clock.measure("preparing"):
         compile_decoding(loaded.card)
     run = Run(opened, options, loaded, model, clock)
-    return (yield from run.execute(out, given))
+    return (yield from run.execute(out, given, keep_maps))
 
 
 def segment(
@@ -80,6 +83,7 @@ def segment(
     out: Any = None,
     region: tuple[slice, slice] | None = None,
     planes: Sequence[int] | None = None,
+    keep_maps: Sequence[str] = (),
     progress: Callable[[Progress], object] | None = None,
 ) -> Segmentation:
     """Find the objects of an image.
@@ -121,6 +125,10 @@ def segment(
         those of the whole plane's pixels, but numbered from 1.
     planes : sequence of int, optional
         Numbers of the planes to segment, the last outer axis running fastest. None: all.
+    keep_maps : sequence of str
+        Maps of the model to keep in `Segmentation.maps`, by the names that its card has, for example
+        ``["disagreement"]``: float16, half the memory of the labels each. Where `out` is the path of a zarr
+        store they go into stores beside it, ``labels_disagreement.zarr`` beside ``labels.zarr``.
     progress : callable, optional
         Called with each `Progress`.
 
@@ -153,5 +161,6 @@ def segment(
         out=out,
         region=region,
         planes=planes,
+        keep_maps=keep_maps,
     )
     return drain(job, progress)

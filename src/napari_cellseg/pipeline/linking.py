@@ -1,7 +1,7 @@
 """Collecting the objects of a z stack, joined from plane to plane."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,12 @@ from napari_cellseg.images.planes import Planes
 from napari_cellseg.instances.instance import Instances
 from napari_cellseg.instances.linking import PlaneLinker
 from napari_cellseg.labels.rasterising import paint_instances
-from napari_cellseg.pipeline.collecting import Collector, features_table, without_masks
+from napari_cellseg.pipeline.collecting import (
+    Collector,
+    features_table,
+    known_disagreement,
+    without_masks,
+)
 from napari_cellseg.pipeline.outputs import LabelTarget
 from napari_cellseg.pipeline.results import Candidates, FinishedRegion
 
@@ -31,9 +36,10 @@ class _PlanePieces:
 
 @dataclass(frozen=True, slots=True)
 class _Objects:
-    """Linked objects, by number: mean confidence, class of the largest piece, first plane, final label."""
+    """Linked objects, by number: means over their pieces, class of the largest, first plane, final label."""
 
     scores: NDArray[np.float32]
+    disagreement: NDArray[np.float32]
     classes: NDArray[np.int16]
     planes: NDArray[np.int32]
     kept: NDArray[np.bool_]
@@ -44,16 +50,24 @@ class LinkedCollector(Collector):
     """A `Collector` that joins the instances of neighbouring z planes, candidates included.
 
     While planes come in, objects are painted with labels of their own plane; `finish` paints the final
-    ones. An object has the mean confidence of its pieces, weighted by area, and the class of its largest.
+    ones. An object has the mean confidence of its pieces, weighted by area, so too their disagreement, and
+    the class of its largest.
 
     Parameters
     ----------
-    planes, target, confidence, floor
+    planes, target, confidence, floor, disagreement
         As of `Collector`. Planes must come in the order of `linking_order`.
     """
 
-    def __init__(self, planes: Planes, target: LabelTarget, confidence: float, floor: float) -> None:
-        super().__init__(planes, target, confidence, floor)
+    def __init__(
+        self,
+        planes: Planes,
+        target: LabelTarget,
+        confidence: float,
+        floor: float,
+        disagreement: bool = False,
+    ) -> None:
+        super().__init__(planes, target, confidence, floor, disagreement)
         self._linker = PlaneLinker()
         self._last: tuple[tuple[int, ...], int] | None = None
         self._current: list[Instances] = []
@@ -99,6 +113,7 @@ class LinkedCollector(Collector):
             objects.scores[objects.kept],
             objects.classes[objects.kept],
             objects.planes[objects.kept],
+            objects.disagreement[objects.kept] if self.disagreement else None,
         )
         ids = np.concatenate([i for i, _, _ in weak]) if weak else np.zeros(0, np.int32)
         planes = np.concatenate([p for _, p, _ in weak]) if weak else np.zeros(0, np.int32)
@@ -129,7 +144,7 @@ class LinkedCollector(Collector):
         for i in np.flatnonzero(painted > 0).tolist():
             y0, x0, y1, x1 = found.boxes[i].tolist()
             masks[i] = self.target.read(index, slice(y0, y1), slice(x0, x1)) == painted[i]
-        return Instances(found.boxes, found.scores, found.classes, tuple(masks))
+        return replace(found, masks=tuple(masks))
 
 
 def linking_order(planes: Planes, chosen: Sequence[int]) -> list[int]:
@@ -152,7 +167,10 @@ def _unite(parts: list[_PlanePieces], confidence: float) -> _Objects:
     at = [np.full(len(p.numbers), p.plane, np.int32) for p in parts]
     planes = np.concatenate(at) if at else np.zeros(0, np.int32)
     total = np.maximum(np.bincount(numbers, areas), 1.0)
-    scores = (np.bincount(numbers, areas * pieces.scores) / total).astype(np.float32)
+    scores, disagreement = (
+        (np.bincount(numbers, areas * values) / total).astype(np.float32)
+        for values in (pieces.scores, known_disagreement(pieces))
+    )
     by_area = np.lexsort((-areas, numbers))
     largest = by_area[np.flatnonzero(np.diff(numbers[by_area], prepend=-1))]
     first = np.unique(numbers, return_index=True)[1]
@@ -162,4 +180,4 @@ def _unite(parts: list[_PlanePieces], confidence: float) -> _Objects:
     weak = np.flatnonzero(~kept)
     weak = weak[np.argsort(-scores[weak], kind="stable")]
     ids[weak] = np.count_nonzero(kept) + 1 + np.arange(len(weak))
-    return _Objects(scores, pieces.classes[largest], planes[first], kept, ids)
+    return _Objects(scores, disagreement, pieces.classes[largest], planes[first], kept, ids)

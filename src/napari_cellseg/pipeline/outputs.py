@@ -75,7 +75,8 @@ def open_labels(out: Any, shape: tuple[int, ...]) -> LabelTarget:
     if out is None:
         return LabelTarget(np.zeros(shape, np.int32))
     if isinstance(out, str | os.PathLike):
-        return LabelTarget(_create_zarr(Path(out), shape))
+        check_labels(out, shape)
+        return LabelTarget(create_zarr(Path(out), shape, "int32"))
     check_labels(out, shape)
     target = LabelTarget(out)
     for index in np.ndindex(shape[:-2]):
@@ -140,12 +141,18 @@ def _is_same_memory(out: Any, image: Any) -> bool:
     return False
 
 
-def _create_zarr(path: Path, shape: tuple[int, ...]) -> Any:
+def create_zarr(path: Path, shape: tuple[int, ...], dtype: str) -> Any:
+    """A new zarr array of zeros in a store of its own, in chunks of planes.
+
+    Raises
+    ------
+    OutputError
+        Where it cannot be written.
+    """
     import zarr
 
-    check_labels(path, shape)
     chunks = (1,) * (len(shape) - 2) + tuple(min(n, CHUNK) for n in shape[-2:])
     try:
-        return zarr.create_array(store=str(path), shape=shape, chunks=chunks, dtype="int32", fill_value=0)
+        return zarr.create_array(store=str(path), shape=shape, chunks=chunks, dtype=dtype, fill_value=0)
     except OSError as error:
         raise OutputError(f"'{path}' cannot be written: {error.strerror or error}.") from error

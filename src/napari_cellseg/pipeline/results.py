@@ -1,6 +1,7 @@
 """What segmenting gives: regions on the way, and the whole at the end."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -69,15 +70,20 @@ class Segmentation:
     labels : (…, Y, X) array of int32
         The outer axes of the image, then Y and X; 0 is background. The array given as `out`, if any.
     features : DataFrame
-        A row per label, in order: ``index`` (the label), ``confidence``, ``class``, then the place along
-        each outer axis (``t``, ``z``; of a linked object its first plane).
+        A row per label, in order: ``index`` (the label), ``confidence``, ``disagreement`` where the model is
+        an ensemble that gives it (0 to 1, mean over the object), ``class``, then the place along each outer
+        axis (``t``, ``z``; of a linked object its first plane).
     candidates : Candidates
         Weaker objects, with reserved labels.
     provenance : dict
         How the labels came about; holds only what JSON can hold.
+    maps : mapping of str to (…, Y, X) array of float16
+        Maps of the model that ``keep_maps`` asked for, at the scale of the image; 0 where nothing was looked
+        at.
     """
 
     labels: Any
     features: pd.DataFrame
     candidates: Candidates
     provenance: dict[str, Any]
+    maps: Mapping[str, Any] = field(default_factory=dict)

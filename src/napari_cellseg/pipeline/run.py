@@ -1,6 +1,6 @@
 """One run over an image: its planes through the model, from the first tile to the provenance."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,13 @@ from napari_cellseg.errors import ModelError, OutOfMemoryError
 from napari_cellseg.events import Job, Progress
 from napari_cellseg.images.planes import Planes
 from napari_cellseg.images.resampling import scaled_shape
-from napari_cellseg.models.card import ModelCard
+from napari_cellseg.models.card import DISAGREEMENT, ModelCard
 from napari_cellseg.models.protocols import Model, split_tiles
 from napari_cellseg.models.registry import ModelEntry, find_model, load_model
 from napari_cellseg.pipeline.clock import Clock
 from napari_cellseg.pipeline.collecting import Collector
 from napari_cellseg.pipeline.finding import Search, find_objects
+from napari_cellseg.pipeline.kept_maps import KeptMaps
 from napari_cellseg.pipeline.linking import LinkedCollector, linking_order
 from napari_cellseg.pipeline.options import (
     SCALE_LIMITS,
@@ -62,14 +63,18 @@ class Run:
         self.diameter: float | None = options.diameter if is_number(options.diameter) else None
         self.tiling = choose_tiling(card, options.tile, model.device)
         self.report = Report()
+        self._kept: KeptMaps | None = None
         self._contrasts: dict[tuple[int, ...], float] = {}
         self.done = self.total = 0
 
-    def execute(self, out: Any, given: dict[str, Any]) -> Job[Segmentation]:
+    def execute(self, out: Any, given: dict[str, Any], keep_maps: Sequence[str] = ()) -> Job[Segmentation]:
         """Run the whole job."""
+        card = self.model.card
+        self._kept = KeptMaps(keep_maps, card, self.planes.labels_shape, out) if keep_maps else None
         target = open_labels(out, self.planes.labels_shape)
         kind = LinkedCollector if self.linked else Collector
-        collector = kind(self.planes, target, self.confidence, self.model.card.confidence_floor)
+        doubted = DISAGREEMENT in card.maps
+        collector = kind(self.planes, target, self.confidence, card.confidence_floor, doubted)
         yield from self._settle_scale()
         self._expect(len(self.chosen))
         yield Progress(STAGE, 0, self.total)
@@ -85,7 +90,8 @@ class Run:
             self.looked_for,
         )
         provenance = self._provenance(given, len(features), len(candidates))
-        return Segmentation(target.array, features, candidates, provenance)
+        maps = {} if self._kept is None else self._kept.arrays
+        return Segmentation(target.array, features, candidates, provenance, maps)
 
     @property
     def looked_for(self) -> float:
@@ -173,7 +179,7 @@ class Run:
             yield Progress(STAGE, self.done, self.total, detail)
 
     def _search(self, view: PlaneView, collector: Collector, detail: str) -> Generator[Progress, None, None]:
-        search = Search(self.model, view, self.tiling, self.region, self.clock)
+        search = Search(self.model, view, self.tiling, self.region, self.clock, self._kept)
         split_before = split_tiles(self.model)
         for found in find_objects(search):
             if isinstance(found, int):

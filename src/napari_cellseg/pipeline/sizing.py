@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cellseg.events import Progress
-from napari_cellseg.instances.decoding import decode_votes
 from napari_cellseg.instances.instance import Instances
+from napari_cellseg.instances.maps import decode_maps
 from napari_cellseg.labels.rasterising import cut_instances
 from napari_cellseg.models.protocols import Model, PixelModel
-from napari_cellseg.pipeline.finding import predicted_maps
+from napari_cellseg.pipeline.finding import decoder_of, predicted_maps
 from napari_cellseg.pipeline.view import PlaneView
 from napari_cellseg.tiles.grid import Window
 
@@ -180,7 +180,7 @@ def _look(
 
 def _found(model: Model, tile: NDArray[np.float32]) -> Instances:
     if isinstance(model, PixelModel):
-        decoded = decode_votes(predicted_maps(model, tile)[0], model.card.decoder)
+        decoded = decode_maps(predicted_maps(model, tile)[0], decoder_of(model.card))
         return cut_instances(decoded.labels, decoded.scores, decoded.classes)
     return model.predict_instances(tile)[0]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from napari_cellseg.evaluation.matching import match_labels
-from napari_cellseg.instances.decoding import VoteDecoding, decode_with_features
+from napari_cellseg.instances.maps import Decoding, decode_maps_with_features
 from napari_cellseg.statistics.calibration import reliability
 from napari_cellseg.training.samples import Sample
 from napari_cellseg.training.scoring import group_name
@@ -23,7 +23,7 @@ class Candidates:
     Attributes
     ----------
     features : (N, 4) ndarray of float64
-        From `napari_cellseg.instances.decoding.confidence_features`.
+        What the decoder knows of each, in the order of its `confidence` coefficients.
     correct : (N,) ndarray of float64
         1 where the object matches a true one at IoU >= 0.5, else 0.
     images : (N,) ndarray of int64
@@ -56,7 +56,7 @@ class Candidates:
 def collect_candidates(
     samples: Sequence[Sample],
     maps: Iterable[NDArray[np.float32]],
-    decoding: VoteDecoding,
+    decoding: Decoding,
 ) -> Candidates:
     """Every candidate of the samples, whatever its confidence.
 
@@ -66,13 +66,13 @@ def collect_candidates(
         Labelled images.
     maps : iterable of (K, h, w) ndarray of float32
         Maps of each, at any scale; the truth is brought to their shape.
-    decoding : VoteDecoding
+    decoding : VoteDecoding or MaskDecoding
         How the maps become objects.
     """
     every = replace(decoding, min_confidence=0.0)
     features, correct, images, sets, missed = [], [], [], [], 0
     for i, (sample, map_) in enumerate(zip(samples, maps, strict=True)):
-        decoded, found = decode_with_features(map_, every)
+        decoded, found = decode_maps_with_features(map_, every)
         matching = match_labels(decoded.labels, labels_at(sample.labels, map_.shape[1:]), 0.5)
         hit = np.zeros(len(found))
         hit[matching.prediction - 1] = 1

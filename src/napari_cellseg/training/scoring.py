@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cellseg.evaluation.matching import AveragePrecision, average_precision, pool
-from napari_cellseg.instances.decoding import Decoded, VoteDecoding, decode_votes
+from napari_cellseg.instances.decoding import Decoded
+from napari_cellseg.instances.maps import Decoding, decode_maps
 from napari_cellseg.training.samples import Sample
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -69,11 +70,11 @@ def group_name(sample: Sample) -> str:
 
 
 def score_samples(
-    predict: Predict, samples: Sequence[Sample], decoding: VoteDecoding, confidence: float
+    predict: Predict, samples: Sequence[Sample], decoding: Decoding, confidence: float
 ) -> Iterator[tuple[Sample, AveragePrecision]]:
     """Matches of one sample after the other, at native resolution."""
     for sample in samples:
-        decoded = decode_votes(predict_maps(predict, sample.scaled()), decoding)
+        decoded = decode_maps(predict_maps(predict, sample.scaled()), decoding)
         yield sample, average_precision(confident(decoded, confidence), sample.labels)
 
 
