@@ -1,0 +1,364 @@
+"""Training of one network of an ensemble: steps, validation, candidates, and a state to go on from."""
+
+import json
+import math
+import time
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_cellseg.errors import CellSegWarning, OutOfMemoryError, TrainingError
+from napari_cellseg.events import Job, Progress
+from napari_cellseg.models.networks.brightfield.network import BrightfieldUNet, create_network
+from napari_cellseg.outputs import make_folder, replacing
+from napari_cellseg.training.runs.run import Epoch
+from napari_cellseg.training.unets.images import TrainingImage
+from napari_cellseg.training.unets.loading import Batch, training_batches, validation_batches
+from napari_cellseg.training.unets.losses import ImageLosses, image_losses
+from napari_cellseg.training.unets.patches import PatchSource
+from napari_cellseg.training.unets.pixel_scores import PixelTally, confusion
+from napari_cellseg.training.unets.recipe import MemberRecipe, UnetRecipe
+from napari_cellseg.training.unets.sampling import Sampler
+from napari_cellseg.training.unets.selection import kept_epochs
+from napari_cellseg.training.unets.weights import MemberFiles
+
+NO_MEMORY = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
+"""In the errors of PyTorch where memory ran out."""
+
+STAGE = "Training"
+
+
+class MemberRun:
+    """Training of one network.
+
+    Weights after every epoch are candidates for the ensemble; those that can no longer be picked are removed
+    again, unless the recipe keeps all. After every epoch the whole state is written, from
+    which a resumed training goes on as if it had never stopped: bit by bit on the CPU.
+
+    Parameters
+    ----------
+    recipe : UnetRecipe
+        How everything is trained.
+    member : MemberRecipe
+        Which network, with which loss.
+    images, validation : sequence of TrainingImage
+        To learn from, and to validate with.
+    folder : Path
+        Takes the files; made if missing.
+    imagenet : str, optional
+        File of the encoder's ImageNet weights, or ``"download"``.
+    device : str
+        ``"cpu"`` or ``"cuda:N"``.
+
+    Attributes
+    ----------
+    epochs : list of Epoch
+        What each epoch brought.
+    notes : list of str
+        What did not go as the recipe says, in sentences.
+    files : MemberFiles
+        Its files.
+    """
+
+    def __init__(
+        self,
+        recipe: UnetRecipe,
+        member: MemberRecipe,
+        images: Sequence[TrainingImage],
+        validation: Sequence[TrainingImage],
+        folder: Path,
+        *,
+        imagenet: str | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.recipe, self.member = recipe, member
+        self.seed = member_seed(recipe.seed, member.name)
+        self.files = MemberFiles(folder)
+        self.device = torch.device(device)
+        self.mixed = member.mixed and self.device.type == "cuda"
+        source = PatchSource(images, edge=recipe.edge, augmentation=recipe.augmentation, seed=self.seed)
+        self.sampler = Sampler(source, recipe.sampling(member))
+        self.validation = PatchSource(validation, edge=recipe.edge)
+        self.batch, self.step = recipe.batch, 0
+        self.epochs: list[Epoch] = []
+        self.notes: list[str] = []
+        self._imagenet = imagenet
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all epochs are trained, or the score has not risen for long enough."""
+        patience, scores = self.recipe.patience, [epoch.score for epoch in self.epochs]
+        if len(scores) >= self.recipe.epochs:
+            return True
+        return bool(patience and scores) and len(scores) - (1 + scores.index(max(scores))) >= patience
+
+    def running(self, resume: bool = False) -> Job[None]:
+        """Train until it is done; every epoch's `Progress` has an `Epoch` of this network as its payload.
+
+        Parameters
+        ----------
+        resume : bool
+            Go on from the last whole epoch; one that was done is left as it is.
+
+        Raises
+        ------
+        TrainingError
+            Where the loss is no longer a number, or the state belongs to other images.
+        OutOfMemoryError
+            Where even a single patch needs too much memory.
+        ModelError
+            Where the ImageNet weights cannot be used.
+        OutputError
+            Where the folder cannot be written.
+        """
+        make_folder(self.files.folder)
+        if resume and self.files.is_finished:
+            history = self.files.read_history()
+            self.epochs, self.notes = [Epoch(**e) for e in history["epochs"]], history["notes"]
+            return
+        with _deterministic(self.device):
+            yield self._progress(0, "building the network")
+            if resume and self.files.state.exists():
+                self._restore()
+            else:
+                self._begin()
+            while not self.is_done:
+                yield from self._epoch_in_memory()
+        self._finish()
+
+    def _begin(self) -> None:
+        torch.manual_seed(self.seed)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", CellSegWarning)
+            network = create_network(self.recipe.config(self.member), self._imagenet)
+        self.notes += [str(w.message) for w in told if issubclass(w.category, CellSegWarning)]
+        if self.member.mixed and not self.mixed:
+            self.notes.append("Mixed precision needs a graphics card: all is computed in float32.")
+        self.files.write_frozen(network)
+        self._place(network)
+        self._save()
+
+    def _place(self, network: BrightfieldUNet) -> None:
+        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.optimiser = torch.optim.Adam(self.network.parameter_groups(), lr=self.recipe.rate)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.mixed)
+
+    def _epoch_in_memory(self) -> Job[None]:
+        """An epoch; where memory runs out, it is undone, and begins again with half as many at once."""
+        ran_out = False
+        try:
+            yield from self._epoch()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if self.batch == 1:
+                raise OutOfMemoryError(
+                    f"The device '{self.device}' has too little memory for '{self.member.name}' and a single "
+                    f"patch of {self.recipe.edge} pixels. Use smaller patches, a smaller network, or the CPU."
+                ) from error
+            ran_out = True
+        if ran_out:  # outside the handler, whose traceback holds on to the memory
+            batch = self.batch // 2
+            self._restore()
+            self.batch = batch
+            self.notes.append(
+                f"The memory was too small: from epoch {len(self.epochs) + 1} on, {batch} patches at once."
+            )
+            self._save()
+            yield self._progress(0, f"the memory was too small, now {batch} patches at once")
+
+    def _epoch(self) -> Job[None]:
+        began, number = time.monotonic(), len(self.epochs) + 1
+        losses, train_f1 = yield from self._learn()
+        if not all(math.isfinite(value) for value in losses.values()):
+            raise TrainingError(
+                f"The loss of '{self.member.name}' is no longer a number in epoch {number}: the rate of "
+                f"{self.recipe.rate:g} is too high. Begin anew with a lower one."
+            )
+        metrics = {**(yield from self._validate()), "train_F1": train_f1}
+        self.sampler.advance()
+        self.epochs.append(
+            Epoch(
+                number,
+                self.recipe.epochs,
+                losses,
+                {name: value for name, value in metrics.items() if math.isfinite(value)},
+                metrics["F1"],
+                all(metrics["F1"] > epoch.score for epoch in self.epochs),
+                self.optimiser.param_groups[0]["lr"],
+                time.monotonic() - began,
+            )
+        )
+        self.files.write_weights(self.network, number)
+        self._save()
+        self._write_history(finished=False)
+        yield self._progress(0, f"F1 {metrics['F1']:.3f}", self.epochs[-1])
+
+    def _learn(self) -> Job[tuple[dict[str, float], float]]:
+        """All batches of an epoch; mean losses, and F1 of the patches as they were shown."""
+        self.network.train()
+        steps = self.steps
+        found: list[ImageLosses] = []
+        shown: list[Any] = []
+        tally = PixelTally()
+        batches = training_batches(self.sampler, self.recipe.targets, size=self.batch)
+        for number, batch in enumerate(batches, 1):
+            yield self._progress(number - 1, f"batch {number} of {steps}")
+            losses, rows = self._advance(batch)
+            found.append(losses)
+            shown.append(batch.patches)
+            tally.add(rows)
+        totals = torch.cat([losses.total for losses in found]).cpu()
+        self.sampler.record(np.concatenate(shown), totals.numpy())
+        return _means(found), tally.scores()["F1"]
+
+    def _advance(self, batch: Batch) -> tuple[ImageLosses, Tensor]:
+        """Change the weights by a batch; its losses, and what was right in each patch."""
+        rate = self.recipe.rate * self.recipe.decay ** (self.step // self.recipe.decay_steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        losses, rows = self._judge(batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.scale(losses.total.mean()).backward()
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.step += 1
+        terms = {name: value.detach() for name, value in losses.terms.items()}
+        return ImageLosses(losses.total.detach(), terms), rows
+
+    def _validate(self) -> Job[dict[str, float]]:
+        self.network.eval()
+        found: list[ImageLosses] = []
+        tally = PixelTally()
+        total = -(-len(self.validation) // self.batch)
+        batches = validation_batches(self.validation, self.recipe.targets, size=self.batch)
+        for number, batch in enumerate(batches, 1):
+            yield self._progress(self.steps, f"validating, batch {number} of {total}")
+            with torch.no_grad():
+                losses, rows = self._judge(batch)
+            found.append(losses)
+            tally.add(rows)
+        return tally.scores() | {f"val_{name}": value for name, value in _means(found).items()}
+
+    def _judge(self, batch: Batch) -> tuple[ImageLosses, Tensor]:
+        images = self._tensor(batch.images).contiguous(memory_format=torch.channels_last)
+        masks, counted = self._tensor(batch.masks), self._tensor(batch.weights)
+        distances = None if batch.distances is None else self._tensor(batch.distances)
+        with torch.autocast(self.device.type, torch.float16, enabled=self.mixed):
+            maps = self.network(images).float()
+        losses = image_losses(self.member.losses, maps, masks, distance=distances, counted=counted)
+        return losses, confusion(torch.sigmoid(maps.detach()[:, :1]), masks, counted)
+
+    def _tensor(self, values: Any) -> Tensor:
+        return torch.from_numpy(values).to(self.device, non_blocking=True)
+
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch."""
+        return -(-self.sampler.size // self.batch)
+
+    def _progress(self, batch: int, detail: str, epoch: Epoch | None = None) -> Progress:
+        done, steps = len(self.epochs) * self.steps + batch, self.recipe.epochs * self.steps
+        number = len(self.epochs) + (epoch is None)
+        return Progress(STAGE, done, steps, f"epoch {number} of {self.recipe.epochs}, {detail}", epoch)
+
+    def _save(self) -> None:
+        state = {
+            "network": self.files.learnt(self.network),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+            "sampler": self.sampler.state(),
+            "batch": self.batch,
+            "step": self.step,
+            "epochs": [asdict(epoch) for epoch in self.epochs],
+            "notes": self.notes,
+            "config": self.network.config.model_dump(mode="json"),
+        }
+        with replacing(self.files.state) as temporary, temporary.open("wb") as file:
+            torch.save(state, file)
+
+    def _restore(self) -> None:
+        state = torch.load(self.files.state, map_location="cpu", weights_only=True)
+        self._place(self.files.build(state["config"], state["network"]))
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
+        torch.set_rng_state(state["random"])
+        if state["random_cuda"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random_cuda"], self.device)
+        self.sampler.restore(state["sampler"])
+        self.batch, self.step, self.notes = state["batch"], state["step"], state["notes"]
+        self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
+
+    def _write_history(self, finished: bool) -> None:
+        """Write what all epochs brought, and remove weights that can no longer be picked."""
+        scores, most = [epoch.score for epoch in self.epochs], self.recipe.most_of_each
+        kept = set(range(1, len(scores) + 1))
+        if not self.recipe.keep_all:
+            kept = kept_epochs(scores, most, finished=finished)
+        self.files.write_history(
+            {
+                "member": self.member.model_dump(mode="json"),
+                "config": self.network.config.model_dump(mode="json"),
+                "finished": finished,
+                "batch": self.batch,
+                "steps": self.step,
+                "epochs": [asdict(epoch) for epoch in self.epochs],
+                "kept": sorted(kept),
+                "notes": self.notes,
+            }
+        )
+        self.files.remove_weights(except_for=kept)
+
+    def _finish(self) -> None:
+        if len(self.epochs) < self.recipe.epochs:
+            self.notes.append(
+                f"Stopped after epoch {len(self.epochs)} of {self.recipe.epochs}: {self.recipe.patience} "
+                f"epochs without a better F1."
+            )
+        self._write_history(finished=True)
+        self.files.state.unlink(missing_ok=True)
+
+
+def member_seed(seed: int, name: str) -> int:
+    """Seed of a network: its own, and the same whichever others are trained with it."""
+    return zlib.crc32(json.dumps([seed, name]).encode())
+
+
+def _means(found: Sequence[ImageLosses]) -> dict[str, float]:
+    """Means over all patches: the total, and its terms."""
+    means = {"total": float(torch.cat([losses.total for losses in found]).mean())}
+    for name in found[0].terms:
+        means[name] = float(torch.cat([losses.terms[name] for losses in found]).mean())
+    return means
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of PyTorch says that memory ran out."""
+    return isinstance(error, MemoryError) or any(part in str(error).lower() for part in NO_MEMORY)
+
+
+@contextmanager
+def _deterministic(device: torch.device) -> Iterator[None]:
+    """The same numbers every time on a GPU, where PyTorch can; on the CPU they are anyway."""
+    if device.type != "cuda":
+        yield
+        return
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
