@@ -32,7 +32,7 @@ def export(
         typer.Option("--out", "-o", help="The file to write.", show_default="beside the model"),
     ] = None,
     half: Annotated[
-        bool, typer.Option("--half", help="Compute with 16-bit floats: half the size, faster on GPUs.")
+        bool, typer.Option("--half", help="Compute with 16-bit floats: half the size, meant for GPUs.")
     ] = False,
     dynamic: Annotated[
         bool, typer.Option("--dynamic", help="Let an ONNX file take tiles of any size.")

@@ -97,7 +97,7 @@ def exporting(
         ``"tensorrt"`` is another name of ``"engine"``. An engine runs only on the kind of GPU, and with the
         version of TensorRT, that it was built with.
     half : bool
-        Compute with 16-bit floats: half the size, and faster on GPUs.
+        Compute with 16-bit floats: half the size, meant for GPUs.
     dynamic : bool
         Let an ONNX file take tiles of any size; an engine has a fixed one.
     size : int, optional
