@@ -215,6 +215,7 @@ class Kit:
     PixelOracle = PixelOracle
     InstanceOracle = InstanceOracle
     Forgetful = Forgetful
+    make_card: Callable[..., ModelCard] = staticmethod(make_card)
     draw_objects: Callable[..., NDArray[np.int32]] = staticmethod(draw_objects)
     as_image: Callable[..., NDArray[np.float32]] = staticmethod(as_image)
     matched_share: Callable[..., float] = staticmethod(matched_share)

@@ -44,7 +44,8 @@ class DetectedObjects:
     Attributes
     ----------
     features : DataFrame
-        N rows: ``index``, ``confidence``, ``class`` and the place along each outer axis.
+        N rows: ``index``, ``confidence``, ``disagreement`` where it is known, ``class`` and the place along each
+        outer axis.
     pieces : tuple of N tuples of Piece
         One piece per plane.
     kept : int
@@ -117,10 +118,13 @@ def _candidate_rows(
     best = [group[np.argmax(instances.scores[group])] for group in groups]
     rows = pd.DataFrame({"index": ids.astype(np.int64)})
     rows["confidence"] = instances.scores[best].astype(np.float32) if best else np.zeros(0, np.float32)
+    known = instances.disagreement
+    if "disagreement" in result.features:
+        rows["disagreement"] = np.nan if known is None else known[best].astype(np.float32)
     rows["class"] = [classes[int(instances.classes[i])] for i in best]
     outer_shape = result.labels.shape[:-2]
     first = np.array([int(planes[group].min()) for group in groups], np.int64)
-    outer = [c for c in result.features.columns if c not in ("index", "confidence", "class")]
+    outer = [c for c in result.features.columns if c not in ("index", "confidence", "disagreement", "class")]
     if outer_shape:
         places = np.unravel_index(first, outer_shape)
         for name, place in zip(outer, places, strict=False):
