@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
@@ -15,16 +15,13 @@ from napari_cellseg.datasets.annotation import Annotation, ObjectMask, object_ta
 from napari_cellseg.datasets.formats import coco, coco_json
 from napari_cellseg.datasets.formats.coco_segmentations import polygon_segmentation, read_segmentation
 from napari_cellseg.datasets.formats.polygons import pixel_polygon
-from napari_cellseg.datasets.names import safe_name
 from napari_cellseg.datasets.sample import Origin, Sample
 from napari_cellseg.errors import DatasetError, OutputError
 
 from .nasty import (
     CLASSES,
-    annotations,
     assert_same_objects,
     drawn,
-    many_objects,
     nasty_annotations,
     nasty_samples,
     painted,
@@ -58,36 +55,6 @@ def read_document(tmp_path, content, name="coco", notes=None, **options):
     path = tmp_path / "x.json"
     path.write_text(json.dumps(content))
     return read(path, name, notes, **options)
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_nasty_samples_come_back_exactly(tmp_path, name):
-    samples = nasty_samples()
-    assert write(samples, tmp_path, name) == [s.name for s in samples]
-    assert FORMATS[name].matches(tmp_path)
-    assert FORMATS[name].lossless
-    for found, expected in zip(read(tmp_path, name), samples, strict=True):
-        assert found.name == safe_name(expected.name)
-        assert_same_objects(found.annotation, expected.annotation)
-        np.testing.assert_array_equal(found.pixels(), expected.pixels())
-
-
-@pytest.mark.parametrize("name", FORMATS)
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
-@given(annotation=annotations())
-def test_any_annotation_comes_back_exactly(tmp_path_factory, name, annotation):
-    folder = tmp_path_factory.mktemp("out")
-    write([Sample("a", annotation)], folder, name)
-    assert_same_objects(read(folder, name)[0].annotation, annotation)
-
-
-@pytest.mark.slow
-def test_more_objects_than_16_bits_come_back(tmp_path):
-    annotation = many_objects()
-    write([Sample("many", annotation)], tmp_path, classes=("cell",))
-    again = read(tmp_path)[0].annotation
-    np.testing.assert_array_equal(again.labels, annotation.labels)
-    assert len(again) == len(annotation) > 65_535
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -6,23 +6,16 @@ import uuid
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
 from imagecodecs import png_encode
 
-from napari_cellseg.datasets.annotation import Annotation, object_table
 from napari_cellseg.datasets.formats.geojson import FORMATS
-from napari_cellseg.datasets.sample import Sample
 from napari_cellseg.errors import DatasetError
 
 from .nasty import (
     CLASSES,
-    assert_same_objects,
-    many_objects,
     nasty_annotations,
-    nasty_samples,
     pixels_of,
     sample_of,
-    samples,
 )
 
 GEOJSON = FORMATS[0]
@@ -53,57 +46,12 @@ def file_of(folder, *features, name="a", size=(10, 10), whole=None):
     return path
 
 
-@settings(deadline=None, max_examples=30)
-@given(samples())
-def test_everything_comes_back(tmp_path_factory, sample):
-    (found,) = read(written([sample], tmp_path_factory.mktemp("g")))
-    assert_same_objects(found.annotation, sample.annotation)
-    np.testing.assert_array_equal(found.pixels(), sample.pixels())
-    assert found.name == sample.name
-
-
-def test_nasty_samples_come_back(tmp_path):
-    given_samples = nasty_samples()
-    found = {s.name: s for s in read(written(given_samples, tmp_path))}
-    assert found.keys() == {s.name for s in given_samples}
-    for sample in given_samples:
-        assert_same_objects(found[sample.name].annotation, sample.annotation)
-        np.testing.assert_array_equal(found[sample.name].pixels(), sample.pixels())
-
-
 def test_names_that_no_file_can_have_come_back(tmp_path):
     hole = nasty_annotations()["hole"]
     names = ["a/b", "a:b", "A/B", "a_b"]
     assert sorted(s.name for s in read(written([sample_of(n, hole) for n in names], tmp_path))) == sorted(
         names
     )
-
-
-def test_rows_splits_and_unreviewed_areas_come_back(tmp_path):
-    overlap = nasty_annotations()["overlap"]
-    table = object_table([1, 2, 3], classes=CLASSES, status=["predicted", "edited", "added"])
-    table["confidence"], table["origin"] = [0.25, np.nan, 1.0], ["model:nuclei@3", "person", "model:µ"]
-    ignored = np.zeros(overlap.shape, bool)
-    ignored[2:5, 3:], ignored[7, 0] = True, True
-    annotation = Annotation(overlap.labels, table.astype({"origin": "str"}), overlap.covered)
-    (found,) = read(written([Sample("a", annotation, split="val", ignored=ignored)], tmp_path))
-    assert found.annotation.objects.equals(annotation.objects)
-    assert_same_objects(found.annotation, annotation)
-    np.testing.assert_array_equal(found.ignored, ignored)
-    assert (found.split, found.read_pixels) == ("val", None)
-
-
-def test_sizes_of_empty_images_without_pixels_come_back(tmp_path):
-    empty = nasty_annotations()["no objects"]
-    (found,) = read(written([Sample("a", empty)], tmp_path))
-    assert found.annotation.shape == empty.shape
-
-
-@pytest.mark.slow
-def test_more_objects_than_16_bits_number(tmp_path):
-    annotation = many_objects(66_000)
-    (found,) = read(written([Sample("many", annotation)], tmp_path))
-    np.testing.assert_array_equal(found.annotation.labels, annotation.labels)
 
 
 def test_what_is_written_is_valid_and_as_qupath_has_it(tmp_path):

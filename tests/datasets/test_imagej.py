@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import roifile
 import tifffile
-from hypothesis import given, settings
 from imagecodecs import png_encode
 
-from napari_cellseg.datasets.annotation import Annotation, object_table
+from napari_cellseg.datasets.annotation import Annotation
 from napari_cellseg.datasets.formats import imagej_reading
 from napari_cellseg.datasets.formats.imagej import FORMATS
 from napari_cellseg.datasets.sample import Sample
@@ -19,13 +18,9 @@ from napari_cellseg.errors import DatasetError
 
 from .nasty import (
     CLASSES,
-    assert_same_objects,
-    many_objects,
     nasty_annotations,
-    nasty_samples,
     pixels_of,
     sample_of,
-    samples,
 )
 
 IMAGEJ = FORMATS[0]
@@ -69,43 +64,6 @@ def composite(*path):
     return boxed(roifile.ROI_TYPE.RECT, 0, 0, 9, 9, shape_roi_size=len(path), multi_coordinates=coordinates)
 
 
-@settings(deadline=None, max_examples=30)
-@given(samples())
-def test_everything_comes_back(tmp_path_factory, sample):
-    (found,) = read(written([sample], tmp_path_factory.mktemp("r")))
-    assert_same_objects(found.annotation, sample.annotation)
-    np.testing.assert_array_equal(found.pixels(), sample.pixels())
-    assert found.name == sample.name
-
-
-def test_nasty_samples_come_back(tmp_path):
-    given_samples = nasty_samples()
-    found = {s.name: s for s in read(written(given_samples, tmp_path))}
-    assert found.keys() == {s.name for s in given_samples}
-    for sample in given_samples:
-        assert_same_objects(found[sample.name].annotation, sample.annotation)
-
-
-def test_rows_splits_and_unreviewed_areas_come_back(tmp_path):
-    overlap = nasty_annotations()["overlap"]
-    table = object_table([1, 2, 3], classes=CLASSES, status=["predicted", "edited", "added"])
-    table["confidence"], table["origin"] = [0.25, np.nan, 1.0], ["model:nuclei@3", "person", "model:µ"]
-    ignored = np.zeros(overlap.shape, bool)
-    ignored[2:5, 3:], ignored[7, 0] = True, True
-    annotation = Annotation(overlap.labels, table.astype({"origin": "str"}), overlap.covered)
-    (found,) = read(written([Sample("a/b", annotation, split="val", ignored=ignored)], tmp_path))
-    assert found.annotation.objects.equals(annotation.objects)
-    assert_same_objects(found.annotation, annotation)
-    np.testing.assert_array_equal(found.ignored, ignored)
-    assert (found.name, found.split, found.read_pixels) == ("a/b", "val", None)
-
-
-def test_sizes_of_empty_images_without_pixels_come_back(tmp_path):
-    empty = nasty_annotations()["no objects"]
-    (found,) = read(written([Sample("a", empty)], tmp_path))
-    assert found.annotation.shape == empty.shape
-
-
 def test_objects_far_to_the_right_come_back(tmp_path):
     labels = np.zeros((3, 70_000), np.int32)
     for k, x in enumerate((0, 32_760, 40_000, 60_530, 65_530, 69_990), 1):
@@ -113,13 +71,6 @@ def test_objects_far_to_the_right_come_back(tmp_path):
         labels[0, x] = k
     (found,) = read(written([Sample("wide", Annotation.from_labels(labels))], tmp_path))
     np.testing.assert_array_equal(found.annotation.labels, labels)
-
-
-@pytest.mark.slow
-def test_more_objects_than_16_bits_number(tmp_path):
-    annotation = many_objects(66_000)
-    (found,) = read(written([Sample("many", annotation)], tmp_path))
-    np.testing.assert_array_equal(found.annotation.labels, annotation.labels)
 
 
 def test_roifile_reads_what_is_written(tmp_path):

@@ -4,16 +4,14 @@ import imageio.v3 as iio
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
 
 from napari_cellseg.datasets.annotation import Annotation, object_table
 from napari_cellseg.datasets.formats.label_pairs import FORMATS as PAIRS
 from napari_cellseg.datasets.formats.mask_folder import FORMATS
-from napari_cellseg.datasets.names import safe_name
 from napari_cellseg.datasets.sample import Sample
 from napari_cellseg.errors import DatasetError
 
-from .nasty import CLASSES, assert_same_objects, nasty_annotations, nasty_samples, sample_of, samples
+from .nasty import CLASSES, nasty_annotations, sample_of
 
 (DSB,) = FORMATS
 
@@ -22,38 +20,6 @@ def written(given, folder):
     assert list(DSB.write(given, folder, CLASSES)) == [s.name for s in given]
     notes = []
     return list(DSB.read(folder, notes)), notes
-
-
-def assert_same(found, given):
-    assert_same_objects(found.annotation, given.annotation)
-    columns = list(given.annotation.objects.columns)
-    pd.testing.assert_frame_equal(
-        found.annotation.objects[columns], given.annotation.objects, check_exact=True
-    )
-    np.testing.assert_array_equal(found.pixels(), given.pixels())
-    assert found.pixels().dtype == given.pixels().dtype
-
-
-def test_nasty_samples_come_back(tmp_path):
-    given = nasty_samples()
-    found, notes = written(given, tmp_path)
-    assert notes == []
-    back = {sample.name: sample for sample in found}
-    assert len(back) == len(given)
-    for sample in given:
-        assert_same(back[safe_name(sample.name)], sample)
-
-
-@settings(deadline=None, max_examples=20)
-@given(sample=samples())
-def test_any_sample_comes_back(tmp_path_factory, sample):
-    found, _ = written([sample], tmp_path_factory.mktemp("any"))
-    assert found[0].name == safe_name(sample.name)
-    assert_same(found[0], sample)
-
-
-def test_it_is_lossless():
-    assert DSB.lossless
 
 
 def test_rows_and_splits_come_back(tmp_path):

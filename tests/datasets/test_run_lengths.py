@@ -6,7 +6,6 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
 
 from napari_cellseg.datasets.annotation import Annotation, object_table
 from napari_cellseg.datasets.formats import run_length_rows, run_lengths
@@ -16,10 +15,7 @@ from napari_cellseg.errors import DatasetError, OutputError
 
 from .nasty import (
     CLASSES,
-    annotations,
-    assert_same_objects,
     drawn,
-    many_objects,
     nasty_annotations,
     nasty_samples,
     painted,
@@ -41,34 +37,6 @@ def read_text(tmp_path, text, name="sartorius", notes=None, **options):
     path = tmp_path / "x.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return read(path, name, notes, **options)
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_nasty_samples_come_back_exactly(tmp_path, name):
-    samples = nasty_samples()
-    assert write(samples, tmp_path, name) == [s.name for s in samples]
-    assert [f for f in FORMATS if FORMATS[f].matches(tmp_path)] == [name]
-    assert FORMATS[name].lossless
-    for found, expected in zip(read(tmp_path, name), samples, strict=True):
-        assert found.name == safe_name(expected.name)
-        assert_same_objects(found.annotation, expected.annotation)
-        np.testing.assert_array_equal(found.pixels(), expected.pixels())
-
-
-@pytest.mark.parametrize("name", FORMATS)
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
-@given(annotation=annotations())
-def test_any_annotation_comes_back_exactly(tmp_path_factory, name, annotation):
-    folder = tmp_path_factory.mktemp("out")
-    write([Sample("a", annotation)], folder, name)
-    assert_same_objects(read(folder, name)[0].annotation, annotation)
-
-
-@pytest.mark.slow
-def test_more_objects_than_16_bits_come_back(tmp_path):
-    annotation = many_objects()
-    write([Sample("many", annotation)], tmp_path, classes=("cell",))
-    np.testing.assert_array_equal(read(tmp_path)[0].annotation.labels, annotation.labels)
 
 
 def decoded(text, shape, order):

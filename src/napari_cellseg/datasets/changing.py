@@ -6,7 +6,7 @@ from pathlib import Path
 
 from napari_cellseg.datasets.transaction import STAGING, Transaction, is_pending, recover
 from napari_cellseg.errors import DatasetError, JournalError, OutputError
-from napari_cellseg.outputs import output_error
+from napari_cellseg.outputs import output_errors
 from napari_cellseg.review.locking import OwnerLock, owner_words
 
 LOCK = ".lock"
@@ -59,14 +59,13 @@ class InUseError(DatasetError):
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     path = folder / LOCK
-    try:
-        lock = OwnerLock(path)
-    except JournalError as error:
-        raise InUseError(
-            f"'{folder}' is being changed {owner_words(path)}. Wait until that is done, or stop it."
-        ) from error
-    except OSError as error:
-        raise output_error(folder, error) from error
+    with output_errors(folder):
+        try:
+            lock = OwnerLock(path)
+        except JournalError as error:
+            raise InUseError(
+                f"'{folder}' is being changed {owner_words(path)}. Wait until that is done, or stop it."
+            ) from error
     try:
         yield
     finally:

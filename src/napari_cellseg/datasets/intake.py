@@ -22,7 +22,7 @@ from napari_cellseg.datasets.splitting import choose_split, is_place, unit_keys
 from napari_cellseg.datasets.transaction import Transaction
 from napari_cellseg.datasets.twins import Signatures, is_twin, signature
 from napari_cellseg.errors import DatasetError
-from napari_cellseg.outputs import output_error
+from napari_cellseg.outputs import output_errors
 from napari_cellseg.provenance import versions
 
 _WRITERS = 3
@@ -201,17 +201,15 @@ class Intake:
         return [f"{note} Split the dataset anew to put them together." for note in notes]
 
     def _stage(self, sample: Sample, pixels: Pixels, entry: Entry, known: Entry | None) -> None:
-        writers = file_writers(sample, pixels, self.settings)
+        writers = file_writers(replace(sample, origin=entry.origin), pixels, self.settings)
         paths = {kind: file_path(kind, entry.split, entry.name) for kind in KINDS}
         for kind in set(paths) - set(writers):
             if known is not None:
                 self._transaction.remove(paths[kind])
-        try:
+        with output_errors(self._transaction.folder):
             jobs = [(self._transaction.put(paths[kind]), write) for kind, write in writers.items()]
             hashes = write_all(self._executor, jobs)
             files = {paths[kind]: text for kind, text in zip(writers, hashes, strict=True)}
-        except OSError as error:
-            raise output_error(self._transaction.folder, error) from error
         record = record_of(entry, sample.annotation.objects, files, self._versions)
         write_record(self._transaction, record)
 

@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from napari_cellseg.datasets.names import path_within
-from napari_cellseg.errors import DatasetError, OutputError
-from napari_cellseg.outputs import output_error
+from napari_cellseg.errors import DatasetError
+from napari_cellseg.outputs import output_errors
 
 STAGING = ".staging"
 """Folder in which changes are prepared."""
@@ -40,10 +40,8 @@ class Transaction:
         self._count = 0
 
     def __enter__(self) -> "Transaction":
-        try:
+        with output_errors(self.folder):
             self.staging.mkdir(parents=True)
-        except OSError as error:
-            raise output_error(self.folder, error) from error
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -90,7 +88,7 @@ class Transaction:
         """
         plan = {"puts": self._puts, "moves": self._moves, "removals": sorted(self._removals)}
         self._check_disjoint()
-        try:
+        with output_errors(self.folder):
             for name in self._puts.values():
                 _flush(self.staging / name)
             prepared = self.staging / f"{COMMIT}.partial"
@@ -99,8 +97,6 @@ class Transaction:
             os.replace(prepared, self.staging / COMMIT)
             _flush_folder(self.staging)
             _carry_out(self.folder, self.staging)
-        except OSError as error:
-            raise output_error(self.folder, error) from error
 
     def _check_disjoint(self) -> None:
         """A path is part of one step only; else repeating the steps after a crash would not be the same."""
@@ -130,7 +126,7 @@ def recover(folder: Path) -> int:
     carried = 0
     if (folder / STAGING).is_symlink():
         raise DatasetError(f"'{folder / STAGING}' is a link, which nothing is changed through. Remove it.")
-    try:
+    with output_errors(folder):
         staged = sorted((folder / STAGING).iterdir()) if (folder / STAGING).is_dir() else []
         for staging in staged:
             if staging.is_symlink() or not staging.is_dir():
@@ -140,10 +136,6 @@ def recover(folder: Path) -> int:
                 carried += 1
             else:
                 shutil.rmtree(staging)
-    except OutputError:
-        raise
-    except OSError as error:
-        raise output_error(folder, error) from error
     return carried
 
 
