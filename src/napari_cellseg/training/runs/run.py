@@ -35,6 +35,8 @@ class Epoch:
         Learning rate of the last step.
     seconds : float
         Wall time of the epoch with its validation.
+    network : str
+        Name of the network, where a run trains several.
     """
 
     number: int
@@ -45,6 +47,7 @@ class Epoch:
     is_best: bool = False
     rate: float = float("nan")
     seconds: float = 0.0
+    network: str = ""
 
 
 class Recipe(Protocol):
@@ -167,7 +170,9 @@ def append_metrics(path: Path, epoch: Epoch) -> None:
     OutputError
         Where the file cannot be written.
     """
-    row: dict[str, float] = {"epoch": epoch.number, "seconds": round(epoch.seconds, 3), "rate": epoch.rate}
+    row: dict[str, float | str] = {"epoch": epoch.number}
+    row |= {"network": epoch.network} if epoch.network else {}
+    row |= {"seconds": round(epoch.seconds, 3), "rate": epoch.rate}
     row |= {f"loss_{name}": value for name, value in epoch.losses.items()}
     row |= epoch.metrics | {"score": epoch.score}
     columns, rows = list(row), []

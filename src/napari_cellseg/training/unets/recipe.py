@@ -159,6 +159,10 @@ class UnetRecipe(BaseModel):
         "mean",
         description="mean: the mean of the networks' probabilities; majority: the share that says cell.",
     )
+    precision: Literal["float32", "float16"] = Field(
+        "float32",
+        description="Numbers of the written model: float16 is half as large, and fast on a graphics card.",
+    )
     keep_all: bool = Field(
         False, description="Keeps the weights of every epoch, rather than those that may still be picked."
     )

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import Any, Protocol
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
@@ -19,6 +19,7 @@ from napari_cellseg.evaluation.evaluating import evaluating
 from napari_cellseg.evaluation.ranking import RECALLS, RankedPrecision
 from napari_cellseg.evaluation.results import Report
 from napari_cellseg.events import Job, Progress
+from napari_cellseg.images.channels import Channel
 from napari_cellseg.models.card import CalibrationBin, Score
 from napari_cellseg.models.protocols import Model
 from napari_cellseg.outputs import make_folder, output_errors
@@ -93,6 +94,14 @@ def scoring(model: Model, dataset: Dataset, tiles: Tiles, recipe: YoloRecipe, fo
         return (yield from _scoring(Examination(model, dataset, names, recipe, folder)))
 
 
+class Seeing(Protocol):
+    """Says which channel of an image a network sees; every recipe does."""
+
+    @property
+    def channel(self) -> Channel:
+        """A number from 0, ``"mean"``, ``"max"``, or None for the first or for colours."""
+
+
 @dataclass(frozen=True, slots=True)
 class Examination:
     """A network, and the names of the images of each split that it is scored on; see `scoring`."""
@@ -100,7 +109,7 @@ class Examination:
     model: Model
     dataset: Dataset
     names: dict[str, list[str]]
-    recipe: YoloRecipe
+    recipe: Seeing
     folder: Path
 
     def evaluating(self, split: Split, confidence: float | None) -> Job[Report]:
