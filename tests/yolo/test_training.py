@@ -5,6 +5,7 @@ import os
 import pickle
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ pytest.importorskip("ultralytics")
 import torch
 
 from napari_cellseg.datasets.store import Dataset
-from napari_cellseg.errors import CellSegWarning, TrainingError, UntrustedFileError
+from napari_cellseg.errors import CellSegWarning, OutputError, TrainingError, UntrustedFileError
+from napari_cellseg.events import drain
 from napari_cellseg.images.simulation.fluorescence import simulate_fluorescence
 from napari_cellseg.models.card import file_hash
 from napari_cellseg.models.registry import find_model
@@ -26,6 +28,7 @@ from napari_cellseg.training.runs.process import resuming, training
 from napari_cellseg.training.runs.run import Epoch, RunFolder
 from napari_cellseg.training.yolo.deforming import Deforming
 from napari_cellseg.training.yolo.recipe import YoloRecipe
+from napari_cellseg.training.yolo.tiles import making_tiles
 from napari_cellseg.training.yolo.training import card_path, train
 
 SPLITS = ("train", "train", "train", "val", "test")
@@ -37,6 +40,8 @@ def make_dataset(folder, classes=("cell", "dead cell")):
         scene = simulate_fluorescence((64, 80), diameter=(12, 20), bits=16, seed=number)
         known = {int(k): classes[int(k) % len(classes)] for k in np.unique(scene.labels)[1:]}
         made.add(scene.image, scene.labels, name=f"image {number}", split=split, classes=known)
+    nothing = simulate_fluorescence((64, 80), objects=0, bits=16, seed=9)
+    made.add(nothing.image, nothing.labels, name="nothing", split="val")
     return made
 
 
@@ -91,7 +96,7 @@ def test_the_card_says_what_was_trained_and_how_good_it_is(trained, weights):
     card = find_model(weights).card
     assert (card.name, card.weights, card.sha256) == ("my-cells", "my cells.pt", file_hash(weights))
     assert (card.backend, card.classes, card.tile) == ("ultralytics", ("cell", "dead cell"), 64)
-    assert (card.data[0].train_images, card.data[0].validation_images) == (3, 1)
+    assert (card.data[0].train_images, card.data[0].validation_images) == (3, 2)
     known = {(score.data, score.metric) for score in card.scores}
     for data in ("val", "test"):
         assert {(data, name) for name in ("recall", "F1", "mAP50", "mAP50-95", "AP50", "AP50-95")} <= known
@@ -273,6 +278,23 @@ def test_far_too_little_memory_is_told_in_words(folder, monkeypatch):
     monkeypatch.setattr(SegmentationModel, "loss", starving)
     with pytest.raises(TrainingError, match=r"too little memory.*smaller"):
         run_here(recipe(folder), folder / "run")
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_training(folder):
+    (folder / "out").write_text("in the way", encoding="utf-8")
+    with pytest.raises(OutputError, match="out"):
+        run_here(recipe(folder), folder / "run")
+
+
+def test_objects_that_do_not_fit_into_tiles_are_told(folder):
+    import_ultralytics()
+    from napari_cellseg.training.yolo.trainer import size_notes
+
+    tiles = drain(making_tiles(Dataset.open(folder / "data"), recipe(folder), folder / "tiles"))
+    assert size_notes(recipe(folder), tiles) == []
+    large = replace(tiles, diameters=(30.0, 20.0, 90.0))
+    assert "larger tiles" in size_notes(recipe(folder), large)[0]
+    assert size_notes(recipe(folder, scale="fit"), large) == []
 
 
 def test_missing_weights_are_named_with_what_to_do(folder):

@@ -185,3 +185,10 @@ def test_a_split_without_objects_is_told_plainly(tmp_path):
     dataset.add(255 - scene.image, np.zeros((64, 64), np.int32), name="b", split="val")
     with pytest.raises(TrainingError, match="no objects to pick the best epoch by"):
         drain(making_tiles(dataset, recipe(dataset.folder), tmp_path / "tiles"))
+
+
+def test_a_class_must_not_be_called_as_what_is_no_object(dataset, tmp_path):
+    dataset.rename_class("dead cell", "background")
+    with pytest.raises(TrainingError, match="class 'background'"):
+        drain(making_tiles(dataset, recipe(dataset.folder), tmp_path / "tiles"))
+    drain(making_tiles(dataset, recipe(dataset.folder, single_class=True), tmp_path / "tiles"))

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from napari_cellseg.datasets.picture import is_colour
 from napari_cellseg.datasets.sample import Pixels, Sample, Split
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.errors import TrainingError
+from napari_cellseg.evaluation.classes import BACKGROUND
 from napari_cellseg.events import Job, Progress
 from napari_cellseg.images.channels import Channel
 from napari_cellseg.images.planes import Planes, open_planes
@@ -138,6 +138,8 @@ def making_tiles(dataset: Dataset, recipe: YoloRecipe, folder: Path) -> Job[Tile
         Where the folder cannot be written.
     """
     check_splits(dataset)
+    if not recipe.single_class:
+        check_classes(dataset)
     yield Progress(STAGE, 0, 0, "looking at the dataset")
     classes = (ONE_CLASS,) if recipe.single_class else dataset.classes
     images = dataset_hashes(dataset)
@@ -183,6 +185,21 @@ def check_splits(dataset: Dataset) -> None:
                     f"The dataset '{dataset.folder}' has no {what} {purpose}: its split '{split}' has none. "
                     f"Split it anew, or move images with objects to '{split}'."
                 )
+
+
+def check_classes(dataset: Dataset) -> None:
+    """Make sure that no class has the name that stands for no object at all, where there are several.
+
+    Raises
+    ------
+    TrainingError
+        Where one has.
+    """
+    if len(dataset.classes) > 1 and BACKGROUND in dataset.classes:
+        raise TrainingError(
+            f"The dataset '{dataset.folder}' has a class '{BACKGROUND}', which is what is no object. Rename "
+            f"the class, or take all classes for one."
+        )
 
 
 def sample_planes(sample: Sample, pixels: Pixels, channel: Channel) -> Planes:
@@ -279,8 +296,3 @@ def tile_starts(length: int, edge: int, overlap: int) -> tuple[int, ...]:
 def _one_class(annotation: Annotation) -> Annotation:
     objects = annotation.objects.assign(**{"class": ONE_CLASS})
     return Annotation(annotation.labels, objects, annotation.covered)
-
-
-def tiles_as_record(tiles: Tiles) -> dict[str, Any]:
-    """What a card tells about the tiles."""
-    return {"tiles": tiles.tiles, "polygons": tiles.objects, "scale": round(tiles.scale, 4)}

@@ -18,7 +18,7 @@ from ultralytics.utils import SETTINGS, callbacks
 
 from napari_cellseg.errors import CellSegError, TrainingError
 from napari_cellseg.events import Progress
-from napari_cellseg.models.devices import first_line
+from napari_cellseg.models.devices import cpu_threads, first_line
 from napari_cellseg.outputs import replacing
 from napari_cellseg.training.runs.run import Epoch, Report, RunFolder
 from napari_cellseg.training.yolo.deforming import insert_deforming
@@ -37,6 +37,9 @@ METRICS = {
     "mAP50-95": "metrics/mAP50-95(M)",
 }
 """Names of the masks' scores in ultralytics."""
+
+MOST_WORKERS = 8
+"""Processes that prepare pictures for a GPU; training on the CPU needs none."""
 
 NO_MEMORY = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
 """In the errors of PyTorch where memory ran out."""
@@ -73,9 +76,21 @@ def train_options(recipe: YoloRecipe, folder: Path, device: str) -> dict[str, An
         "hsv_v": recipe.brightness,
         "device": device,
         "save_dir": str(folder),
+        "workers": min(MOST_WORKERS, recipe.threads or cpu_threads() or MOST_WORKERS),
         "plots": False,
         "verbose": False,
     }
+
+
+def size_notes(recipe: YoloRecipe, tiles: Tiles) -> list[str]:
+    """What to tell of objects that are too large for the tiles."""
+    largest = tiles.diameters[2]
+    if recipe.scale == "fit" or largest <= recipe.imgsz / 2:
+        return []
+    return [
+        f"Many objects, of {largest:.0f} pixels, do not fit into tiles of {recipe.imgsz}: larger tiles "
+        f"(imgsz), or scale 'fit', would show them whole."
+    ]
 
 
 class YoloTrainer(SegmentationTrainer):
@@ -108,8 +123,9 @@ class YoloTrainer(SegmentationTrainer):
         self, recipe: YoloRecipe, tiles: Tiles, run: RunFolder, report: Report, device: str, resume: bool
     ) -> None:
         self.recipe, self.tiles, self._report = recipe, tiles, report
-        self.notes: list[str] = []
-        self._batch, self._told, self._began = 0, 0.0, time.monotonic()
+        self.notes = size_notes(recipe, tiles)
+        self._noted = self._batch = 0
+        self._told, self._began = 0.0, time.monotonic()
         SETTINGS.update(sync=False)
         last, work = run.checkpoints / "last.pt", run.path / "ultralytics"
         options = train_options(recipe, work, device)
@@ -187,7 +203,7 @@ class YoloTrainer(SegmentationTrainer):
     def final_eval(self) -> None:
         """Only say if it has stopped early: the model is scored on whole images afterwards."""
         if self.epoch + 1 < self.epochs:
-            self.notes.append(
+            self._note(
                 f"Stopped after epoch {self.epoch + 1} of {self.epochs}: {self.recipe.patience} epochs "
                 f"without a better {self.recipe.best_by}."
             )
@@ -214,14 +230,19 @@ class YoloTrainer(SegmentationTrainer):
 
     def _build_train_pipeline(self) -> None:
         if self.optimizer is not None:
-            self.notes.append(f"The memory was too small: batches of {self.batch_size} pictures were used.")
+            self._note(f"The memory was too small: batches of {self.batch_size} pictures were used.")
         super()._build_train_pipeline()
 
     def _handle_nan_recovery(self, epoch: int) -> bool:
         is_recovered: bool = super()._handle_nan_recovery(epoch)
         if is_recovered:
-            self.notes.append(f"Epoch {epoch + 1} went astray and was done again from the last checkpoint.")
+            self._note(f"Epoch {epoch + 1} went astray and was done again from the last checkpoint.")
         return is_recovered
+
+    def _note(self, text: str) -> None:
+        """Keep something that the user should know; it is told until the epoch ends."""
+        self.notes.append(text)
+        self._noted = self.epoch
 
     def _begin_epoch(self) -> None:
         self._batch, self._began = 0, time.monotonic()
@@ -260,7 +281,7 @@ class YoloTrainer(SegmentationTrainer):
         self._told = time.monotonic()
         batches = len(self.train_loader)
         text = f"epoch {self.epoch + 1} of {self.epochs}, {detail}"
-        if self.notes:
+        if self.notes and self._noted == self.epoch:
             text += f". {self.notes[-1]}"
         done = self.epoch * batches + (batches if epoch else self._batch)
         self._report(Progress(STAGE, done, self.epochs * batches, text, epoch))

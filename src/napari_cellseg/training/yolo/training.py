@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from napari_cellseg.datasets.store import Dataset
@@ -59,7 +60,7 @@ def train(recipe: dict[str, Any], run: RunFolder, report: Report, resume: bool) 
     """
     values = YoloRecipe.from_dict(recipe)
     check_start(values)
-    make_folder(Path(values.model).parent)
+    _check_target(Path(values.model))
     _prepare_ultralytics(values, run, report)
     dataset = Dataset.open(values.data)
     tiles = _tiles(dataset, values, run, report, resume)
@@ -94,6 +95,13 @@ def check_start(recipe: YoloRecipe) -> None:
             f"with internet access and put it there{scratch}."
         )
     check_trusted(path)
+
+
+def _check_target(model: Path) -> None:
+    """Make sure, before hours are spent, that the model can be written."""
+    folder = make_folder(model.parent)
+    with output_errors(model), TemporaryFile(dir=folder):
+        pass
 
 
 def _prepare_ultralytics(recipe: YoloRecipe, run: RunFolder, report: Report) -> None:
