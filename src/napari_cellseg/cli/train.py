@@ -219,6 +219,7 @@ def result_words(path: Path) -> list[str]:
     card = find_model(path).card
     lines = [f"{path}: {card.title}, objects from confidence {card.confidence:g}"]
     lines += score_table(card)
+    lines += [f"Note: {note}" for note in card.recipe.get("notes", ())]
     return [*lines, f"napari-cellseg export {shlex.quote(str(path))} makes an ONNX file of it"]
 
 
