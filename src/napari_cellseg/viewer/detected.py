@@ -44,8 +44,8 @@ class DetectedObjects:
     Attributes
     ----------
     features : DataFrame
-        N rows: ``index``, ``confidence``, ``disagreement`` where it is known, ``class`` and the place along each
-        outer axis.
+        N rows: ``index``, ``confidence``, ``disagreement`` where the model gives it, ``class`` and the place
+        along each outer axis.
     pieces : tuple of N tuples of Piece
         One piece per plane.
     kept : int

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from napari_cellseg.models.networks.exporting import export_graph
+
 STRIDE = 16
 """Height and width of the input must be multiples of this."""
 
@@ -244,46 +246,14 @@ def export_onnx(network: UNet, path: Path, *, opset: int = 18, edge: int = 128) 
     float
         Largest absolute difference between PyTorch and ONNX Runtime, on an image of another size.
     """
-    from napari_cellseg.models.networks.session import open_maps
-
-    deployed = Deployed(network).eval()
-    example = torch.rand(2, network.shape.in_channels, edge, edge + STRIDE)
-    dims = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
-    program = torch.onnx.export(
-        deployed,
-        (example,),
-        input_names=["image"],
-        output_names=["maps"],
-        opset_version=opset,
-        dynamo=True,
-        dynamic_shapes={"image": dims},
-        verbose=False,
+    return export_graph(
+        Deployed(network).eval(),
+        path,
+        channels=network.shape.in_channels,
+        stride=STRIDE,
+        edge=edge,
+        opset=opset,
     )
-    program.save(str(path), external_data=False)
-    tidy_graph(path)
-    probe = torch.rand(1, network.shape.in_channels, edge + 2 * STRIDE, edge)
-    with torch.no_grad():
-        expected = deployed(probe).numpy()
-    found = open_maps(path)(probe.numpy())
-    return float(abs(expected - found).max())
-
-
-def tidy_graph(path: Path) -> None:
-    """Name the free dimensions and drop what the exporter notes about the source code."""
-    import onnx
-
-    model = onnx.load(str(path))
-    graph = model.graph
-    del model.metadata_props[:], graph.metadata_props[:], graph.value_info[:]
-    for item in (*graph.node, *graph.input, *graph.output, *graph.initializer):
-        del item.metadata_props[:]
-        item.doc_string = ""
-    for value in (*graph.input, *graph.output):
-        dims = value.type.tensor_type.shape.dim
-        for i, name in ((0, "batch"), (2, "height"), (3, "width")):
-            dims[i].dim_param = name
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, str(path))
 
 
 def save_weights(network: UNet, path: Path, *, metadata: dict[str, str] | None = None) -> None:

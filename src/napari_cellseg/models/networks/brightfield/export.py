@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from napari_cellseg.models.networks.brightfield.config import STRIDE
 from napari_cellseg.models.networks.brightfield.network import BrightfieldUNet
-from napari_cellseg.models.networks.session import open_maps
-from napari_cellseg.models.networks.unet import tidy_graph
+from napari_cellseg.models.networks.exporting import export_graph
 
 
 class Deployed(nn.Module):
@@ -44,26 +43,16 @@ def export_onnx(network: BrightfieldUNet, path: Path, *, opset: int = 18, edge: 
     float
         Largest absolute difference between PyTorch and ONNX Runtime, on an image of another size.
     """
-    # Free heights and widths take the tracer minutes. Nothing in these graphs depends on them, so that naming
-    # them afterwards is enough; the comparison at another size would show it.
     training = network.training
-    deployed = Deployed(network).eval()
     try:
-        program = torch.onnx.export(
-            deployed,
-            (torch.rand(2, 3, edge, edge + STRIDE),),
-            input_names=["image"],
-            output_names=["maps"],
-            opset_version=opset,
-            dynamo=True,
-            dynamic_shapes={"image": {0: torch.export.Dim.DYNAMIC}},
-            verbose=False,
+        return export_graph(
+            Deployed(network).eval(),
+            path,
+            channels=3,
+            stride=STRIDE,
+            edge=edge,
+            opset=opset,
+            free_sizes=False,
         )
-        program.save(str(path), external_data=False)
-        tidy_graph(path)
-        probe = torch.rand(1, 3, edge + 2 * STRIDE, edge)
-        with torch.no_grad():
-            expected = deployed(probe).numpy()
     finally:
         network.train(training)
-    return float(abs(expected - open_maps(path)(probe.numpy())).max())
