@@ -7,6 +7,7 @@ overlap, the more confident one is on top): AP is TP / (TP + FP + FN), its mean 
 """
 
 import argparse
+import hashlib
 import json
 import sys
 import tempfile
@@ -28,7 +29,13 @@ from napari_cellseg.datasets.store import Dataset, is_dataset
 from napari_cellseg.errors import CellSegWarning
 from napari_cellseg.evaluation.evaluating import evaluate
 from napari_cellseg.instances.instance import Instances
-from napari_cellseg.instances.prototypes import decode_masks, decode_prototypes, drop_covered, suppress_boxes
+from napari_cellseg.instances.prototypes import (
+    PrototypeDecoding,
+    decode_masks,
+    decode_prototypes,
+    drop_covered,
+    suppress_boxes,
+)
 from napari_cellseg.models.card import IntensityScaling, ModelCard, read_card
 from napari_cellseg.models.embedded import embedded_card
 from napari_cellseg.models.onnx import OnnxNetwork
@@ -77,6 +84,22 @@ WITHOUT: dict[str, dict[str, Any]] = {
 """What is switched off alone."""
 
 
+class Remembering:
+    """A network that runs only once on the same tiles, since most ways differ behind it."""
+
+    def __init__(self, network: OnnxNetwork) -> None:
+        self.card, self.device = network.card, network.device
+        self._network = network
+        self._known: dict[bytes, list[NDArray[Any]]] = {}
+
+    def run(self, tiles: Tiles) -> list[NDArray[Any]]:
+        """All outputs for a batch of tiles."""
+        key = hashlib.sha256(tiles.tobytes()).digest()
+        if key not in self._known:
+            self._known[key] = self._network.run(tiles)
+        return self._known[key]
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this part."""
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of labelled images")
@@ -98,9 +121,10 @@ def run(options: argparse.Namespace) -> int:
         size = max(edge) if isinstance(edge, list | tuple) else int(edge)
         folder = options.exports or Path(temporary)
         onnx = export(options.weights, size, folder, dynamic=True)
-        network = OnnxNetwork(card_for(onnx, options.weights), onnx, options.device)
+        opened = OnnxNetwork(card_for(onnx, options.weights), onnx, options.device)
         everything = {}
         for data in options.data:
+            network = Remembering(opened)
             samples = list(labelled(data, options.split, options.limit))
             everything[data.name] = score_folder(data.name, samples, ways(theirs, network, options))
     if options.json is not None:
@@ -222,7 +246,7 @@ def own_size(pixels: NDArray[Any]) -> int:
     return -(-max(pixels.shape[:2]) // 32) * 32
 
 
-def found_by_us(network: OnnxNetwork, pixels: NDArray[Any], setting: Setting, confidence: float) -> Labels:
+def found_by_us(network: Remembering, pixels: NDArray[Any], setting: Setting, confidence: float) -> Labels:
     """What `segment` finds with these settings."""
     card = network.card
     shown = {"own range": lambda p: p, "high byte": high_byte, "8 bits": partial(as_trained, card=card)}
@@ -241,10 +265,8 @@ def found_by_us(network: OnnxNetwork, pixels: NDArray[Any], setting: Setting, co
 class YoloVariant:
     """An instance model around an export, with some of our settings switched off."""
 
-    def __init__(self, network: OnnxNetwork, setting: Setting) -> None:
-        decoding = network.card.prototypes
-        if decoding is None:
-            raise SystemExit(f"'{network.source}' has no prototypes.")
+    def __init__(self, network: Remembering, setting: Setting) -> None:
+        decoding = network.card.prototypes or PrototypeDecoding()
         decoding = decoding if setting.margin else replace(decoding, margin=0.0)
         self._decoding = decoding if setting.uncovered else replace(decoding, covered=1.0)
         scaling = network.card.scaling if setting.depth == "own range" else IntensityScaling(keep_8bit=True)
