@@ -297,6 +297,10 @@ def test_lines_are_sparse_and_say_the_time_left(capsys):
         now[0] = float(second)
         lines.show(Progress("Training", 0, 0, "starting"))
     assert capsys.readouterr().err.splitlines() == ["0% starting"]
+    for second in range(120, 140):
+        now[0] = float(second)
+        lines.show(Progress("Going on", 500 + second - 120, 600, "epoch"))
+    assert capsys.readouterr().err.splitlines() == ["83% epoch", "85% epoch, about 2 min left"]
 
 
 def test_durations():

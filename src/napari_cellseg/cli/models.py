@@ -83,6 +83,7 @@ def describe(entry: "ModelEntry") -> "Iterator[str]":
     default = "none, the image stays as it is" if card.default_diameter is None else "measured in the image"
     if isinstance(card.default_diameter, float):
         default = f"{card.default_diameter:g} px"
+    sizes = "no other size" if card.fixed_tile else f"multiples of {card.tile_multiple}"
     facts = {
         "Licence": card.licence,
         "Created": card.created,
@@ -97,7 +98,7 @@ def describe(entry: "ModelEntry") -> "Iterator[str]":
         "Default size": default,
         "Pixel size": f"{card.pixel_size:g} µm" if card.pixel_size else "any",
         "Confidence": f"{card.confidence:g} by default, candidates from {card.confidence_floor:g}",
-        "Tiles": f"{card.tile} px, multiples of {card.tile_multiple}, {card.overlap} px overlap",
+        "Tiles": f"{card.tile} px, {sizes}, {card.overlap} px overlap",
         "Maps": ", ".join(card.maps) or "none",
         "Trained from": card.parent or "scratch",
     }

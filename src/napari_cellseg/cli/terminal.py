@@ -61,6 +61,7 @@ class ProgressLines:
         self._clock = clock
         self._start = self._last = clock()
         self._shown = ("", 0, "")
+        self._stage, self._first = "", 0.0
 
     def __enter__(self) -> "ProgressLines":
         return self
@@ -72,12 +73,14 @@ class ProgressLines:
 
     def show(self, progress: Progress) -> None:
         """Print a line, unless it says the same as the last one or that is less than `QUIET_SECONDS` old."""
-        now, step = self._clock(), (progress.stage, progress.done, progress.detail)
+        now, step, done = self._clock(), (progress.stage, progress.done, progress.detail), overall(progress)
+        if progress.stage != self._stage:
+            self._stage, self._start, self._first = progress.stage, now, done
         if now - self._last < QUIET_SECONDS or step == self._shown:
             return
         self._last, self._shown = now, step
-        done = overall(progress)
-        left = f", about {duration((now - self._start) * (1 - done) / done)} left" if done > 0 else ""
+        gained = done - self._first
+        left = f", about {duration((now - self._start) * (1 - done) / gained)} left" if gained > 0 else ""
         self.say(f"{done:.0%} {progress.detail}{left}")
 
     def say(self, text: str) -> None:

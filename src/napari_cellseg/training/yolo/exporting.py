@@ -216,7 +216,8 @@ def _planned(
     if file_hash(source.path) != source.card.sha256:
         raise ModelError(f"'{source.path}' is not what the card of the model '{source.card.name}' describes.")
     _check_packages(kind, half, device)
-    return _Plan(source, kind, half, dynamic, edge, target, torch_device(device))
+    torch_device(device)
+    return _Plan(source, kind, half, dynamic, edge, target, device)
 
 
 def _what_it_is(source: ModelEntry) -> str:
@@ -270,7 +271,7 @@ def _run_ultralytics(plan: _Plan, folder: Path) -> Path:
         "format": plan.format,
         "imgsz": plan.size,
         "dynamic": plan.dynamic,
-        "device": "cpu" if plan.format == "onnx" else plan.device.removeprefix("cuda:"),
+        "device": "cpu" if plan.format == "onnx" else torch_device(plan.device).removeprefix("cuda:"),
         "simplify": True,
         "max_det": MOST_OBJECTS,
         "verbose": False,
@@ -322,7 +323,7 @@ def _card(plan: _Plan, comparison: ExportComparison | None = None) -> ModelCard:
         source=plan.source.path.name,
         source_sha256=source.sha256,
         made_with=", ".join(f"{package} {_version(package)}" for package in packages),
-        gpu=_gpu(plan.device) if plan.format == "engine" else None,
+        gpu=_gpu(torch_device(plan.device)) if plan.format == "engine" else None,
         comparison=comparison,
     )
     changed = {
