@@ -17,7 +17,11 @@ from torch import Tensor
 
 from napari_cellseg.errors import CellSegWarning, OutOfMemoryError, TrainingError
 from napari_cellseg.events import Job, Progress
-from napari_cellseg.models.networks.brightfield.network import BrightfieldUNet, create_network
+from napari_cellseg.models.networks.brightfield.network import (
+    BrightfieldUNet,
+    count_parameters,
+    create_network,
+)
 from napari_cellseg.outputs import make_folder, replacing
 from napari_cellseg.training.runs.run import Epoch
 from napari_cellseg.training.unets.images import TrainingImage
@@ -120,6 +124,7 @@ class MemberRun:
             Where the folder cannot be written.
         """
         make_folder(self.files.folder)
+        self.files.remove_halves()
         if resume and self.files.is_finished:
             history = self.files.read_history()
             self.epochs, self.notes = [Epoch(**e) for e in history["epochs"]], history["notes"]
@@ -183,7 +188,7 @@ class MemberRun:
                 f"The loss of '{self.member.name}' is no longer a number in epoch {number}: the rate of "
                 f"{self.recipe.rate:g} is too high. Begin anew with a lower one."
             )
-        metrics = {**(yield from self._validate()), "train_F1": train_f1}
+        metrics = {**(yield from self._validate()), "train_F1": train_f1, **self._memory()}
         self.sampler.advance()
         self.epochs.append(
             Epoch(
@@ -248,6 +253,14 @@ class MemberRun:
             tally.add(rows)
         return tally.scores() | {f"val_{name}": value for name, value in _means(found).items()}
 
+    def _memory(self) -> dict[str, float]:
+        """The most GPU memory that was in use, GB, since this was last asked."""
+        if self.device.type != "cuda":
+            return {}
+        most = torch.cuda.max_memory_allocated(self.device)
+        torch.cuda.reset_peak_memory_stats(self.device)
+        return {"GPU_GB": most / 1e9}
+
     def _judge(self, batch: Batch) -> tuple[ImageLosses, Tensor]:
         images = self._tensor(batch.images).contiguous(memory_format=torch.channels_last)
         masks, counted = self._tensor(batch.masks), self._tensor(batch.weights)
@@ -309,6 +322,7 @@ class MemberRun:
             {
                 "member": self.member.model_dump(mode="json"),
                 "config": self.network.config.model_dump(mode="json"),
+                "parameters": asdict(count_parameters(self.network)),
                 "finished": finished,
                 "batch": self.batch,
                 "steps": self.step,

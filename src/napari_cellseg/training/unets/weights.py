@@ -105,6 +105,12 @@ class MemberFiles:
                 if path not in kept:
                     path.unlink()
 
+    def remove_halves(self) -> None:
+        """Remove what a training that was ended while it wrote a file has left of it."""
+        with output_errors(self.folder):
+            for path in self.folder.glob(".*.partial.*"):
+                path.unlink()
+
     def build(self, config: Mapping[str, Any], learnt: Mapping[str, Tensor]) -> BrightfieldUNet:
         """The network of its settings with what it has learnt and what it does not change."""
         network = BrightfieldUNet(NetworkConfig.model_validate(config))
