@@ -176,6 +176,9 @@ def refusing(folder):
 @pytest.mark.slow
 def test_a_cancelled_training_goes_on_where_it_was(folder, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", refusing(folder))
+    (folder / "users home").mkdir()
+    monkeypatch.setenv("HOME", str(folder / "users home"))
+    monkeypatch.delenv("YOLO_CONFIG_DIR")
     job = training(recipe(folder, epochs=3), folder / "run")
     for step in job:
         if isinstance(step.payload, Epoch):
@@ -190,6 +193,7 @@ def test_a_cancelled_training_goes_on_where_it_was(folder, monkeypatch):
     assert [row.split(",")[0] for row in rows] == ["1", "2", "3"]
     assert find_model(folder / "out" / "my cells.pt").card.recipe["epochs_trained"] == 3
     assert not (folder / "wanted.txt").exists()
+    assert list((folder / "users home").iterdir()) == []
 
 
 def test_what_was_trained_on_stays_when_the_dataset_changes(folder):
@@ -295,6 +299,12 @@ def test_objects_that_do_not_fit_into_tiles_are_told(folder):
     large = replace(tiles, diameters=(30.0, 20.0, 90.0))
     assert "larger tiles" in size_notes(recipe(folder), large)[0]
     assert size_notes(recipe(folder, scale="fit"), large) == []
+
+
+def test_an_ultralytics_that_is_too_old_is_told(folder, monkeypatch):
+    monkeypatch.setattr(import_ultralytics(), "__version__", "8.3.99")
+    with pytest.raises(TrainingError, match=r"8\.4\.190 or newer, 8\.3\.99 is installed"):
+        run_here(recipe(folder), folder / "run")
 
 
 def test_missing_weights_are_named_with_what_to_do(folder):

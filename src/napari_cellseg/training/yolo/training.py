@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -26,6 +27,9 @@ WORK = "ultralytics"
 """Folder of a run for what ultralytics itself writes, its settings among them."""
 
 TILES, SCORING, WEIGHTS, TRAINED = "tiles", "scoring", "trained.pt", "trained.json"
+LEAST_ULTRALYTICS = (8, 4, 190)
+"""Its trainer has changed often; with this version it was tested."""
+
 LAST = "last.pt"
 """Checkpoint after the last whole epoch."""
 
@@ -108,7 +112,12 @@ def _prepare_ultralytics(recipe: YoloRecipe, run: RunFolder, report: Report) -> 
     """Import it so that all it writes lands in the run's folder, and with all cores at work."""
     report(Progress("Starting", 0, 0, "loading PyTorch and ultralytics"))
     os.environ["YOLO_CONFIG_DIR"] = str(make_folder(run.path / WORK))
-    import_ultralytics()
+    found = str(import_ultralytics().__version__)
+    if tuple(map(int, re.findall(r"\d+", found)[:3])) < LEAST_ULTRALYTICS:
+        raise TrainingError(
+            f"Training needs ultralytics {'.'.join(map(str, LEAST_ULTRALYTICS))} or newer, {found} is "
+            f"installed. Update it with: pip install --upgrade ultralytics"
+        )
     import torch
     from ultralytics.utils import LOGGING_NAME, set_logging
 
