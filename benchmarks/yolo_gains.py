@@ -52,36 +52,37 @@ Way = Callable[[NDArray[Any]], Labels]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Which of our settings are on."""
+    """Which of our settings are on; `margin` None is as the card says."""
 
     depth: str = "own range"
     native: bool = True
     capped: bool = False
     fine: bool = True
-    margin: bool = True
+    margin: float | None = None
     uncovered: bool = True
 
 
-OFF = Setting("high byte", native=False, capped=True, fine=False, margin=False, uncovered=False)
+OFF = Setting("high byte", native=False, capped=True, fine=False, margin=0.0, uncovered=False)
 STEPS: dict[str, dict[str, Any]] = {
     "intensities from the image's own range": {"depth": "own range"},
     "no cap on objects": {"capped": False},
     "own scale, tiles": {"native": True},
     "masks from full-resolution logits": {"fine": True},
-    "expanded box": {"margin": True},
+    "expanded box": {"margin": None},
     "covered objects dropped": {"uncovered": True},
 }
 """What is switched on, in this order."""
-WITHOUT: dict[str, dict[str, Any]] = {
+OTHERWISE: dict[str, dict[str, Any]] = {
     "intensities by the high byte": {"depth": "high byte"},
     "intensities cut to 8 bits": {"depth": "8 bits"},
     "at most 300 objects": {"capped": True},
     "one tile of the network's size": {"native": False},
     "masks at a quarter of the resolution": {"fine": False},
-    "masks cut at the box": {"margin": False},
+    "masks cut at the box": {"margin": 0.0},
+    "box expanded by a tenth": {"margin": 0.1},
     "covered objects kept": {"uncovered": False},
 }
-"""What is switched off alone."""
+"""What is switched to another value alone."""
 
 
 class Remembering:
@@ -187,7 +188,10 @@ def ways(theirs: Any, network: OnnxNetwork, options: argparse.Namespace) -> dict
     for name, change in STEPS.items():
         setting = replace(setting, **change)
         rows[f"+ {name}"] = ours(setting)
-    return {**rows, **{f"all but: {name}": ours(replace(Setting(), **off)) for name, off in WITHOUT.items()}}
+    return {
+        **rows,
+        **{f"all, but {name}": ours(replace(Setting(), **one)) for name, one in OTHERWISE.items()},
+    }
 
 
 def score_folder(name: str, samples: list[Sample], rows: dict[str, Way]) -> dict[str, dict[str, float]]:
@@ -267,7 +271,7 @@ class YoloVariant:
 
     def __init__(self, network: Remembering, setting: Setting) -> None:
         decoding = network.card.prototypes or PrototypeDecoding()
-        decoding = decoding if setting.margin else replace(decoding, margin=0.0)
+        decoding = decoding if setting.margin is None else replace(decoding, margin=setting.margin)
         self._decoding = decoding if setting.uncovered else replace(decoding, covered=1.0)
         scaling = network.card.scaling if setting.depth == "own range" else IntensityScaling(keep_8bit=True)
         changes = {"prototypes": self._decoding, "scaling": scaling, "own_scale": None}

@@ -18,9 +18,6 @@ from napari_cellseg.instances.overlap import flatten_masks
 
 Floats = NDArray[np.float32]
 
-LEAST_MARGIN = 2.0
-"""Pixels around a box that belong to an expanded one, however small it is."""
-
 
 @dataclass(frozen=True, slots=True)
 class PrototypeDecoding:
@@ -36,16 +33,17 @@ class PrototypeDecoding:
         An object that more confident ones cover by more than this share is dropped, whatever its class;
         1 keeps all.
     margin : float
-        Share of its edges by which a box is expanded, on all sides, before the mask is cut at it: boxes are
-        often a little too tight. Of an expanded box only the largest piece is kept. 0 cuts at the box
-        itself, as the networks' own package does.
+        Share of its edges by which a box is expanded, on all sides, before the mask is cut at it, so that no
+        edge is cut by rounding. Of an expanded box only the largest piece is kept. Much more does harm:
+        training looks at masks inside their boxes only, outside they run into neighbours. 0 cuts at the box
+        itself and keeps all pieces, as the networks' own package does.
     min_area : int
         Objects with fewer pixels are dropped.
     """
 
     box_iou: float = 0.7
     covered: float = 0.5
-    margin: float = 0.1
+    margin: float = 0.01
     min_area: int = 4
 
 
@@ -168,8 +166,7 @@ def _window(
 ) -> tuple[tuple[int, int, int, int], tuple[float, float, float, float]]:
     """Pixels of the tile that a mask may have, ``y0, x0, y1, x1``, and the exact limits of their places."""
     y0, x0, y1, x1 = box
-    grow_y = max(LEAST_MARGIN, margin * (y1 - y0)) if margin > 0 else 0.0
-    grow_x = max(LEAST_MARGIN, margin * (x1 - x0)) if margin > 0 else 0.0
+    grow_y, grow_x = margin * (y1 - y0), margin * (x1 - x0)
     limits = (y0 - grow_y, x0 - grow_x, y1 + grow_y, x1 + grow_x)
     low = [max(0, int(np.ceil(v))) for v in limits[:2]]
     high = [min(n, max(0, int(np.ceil(v)))) for v, n in zip(limits[2:], shape, strict=True)]
