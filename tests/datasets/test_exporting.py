@@ -2,15 +2,17 @@
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_cellseg.datasets.annotation import Annotation, ObjectMask, object_table
-from napari_cellseg.datasets.exporting import exporting_samples
+from napari_cellseg.datasets.exporting import exporting_samples, measuring_loss
 from napari_cellseg.datasets.formats.registry import find_format, list_formats
 from napari_cellseg.datasets.loss import LossReport, object_losses
 from napari_cellseg.datasets.sample import Origin, Sample
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.errors import DatasetError, OutputError
 from napari_cellseg.events import drain
+from napari_cellseg.images.reading import PixelSize, read_image
 
 SHAPE = (50, 60)
 CLASSES = ("cell", "mitotic")
@@ -163,3 +165,32 @@ def test_identical_objects_are_matched_once():
     assert report["iou"].tolist() == [0.0]
     assert object_losses(once, twice, "a").empty
     assert object_losses(twice, twice, "a").empty
+
+
+@pytest.mark.parametrize("size", [0.325, 1 / 3, 6.45])
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_pixel_size_comes_back_where_the_format_says_so(tmp_path, name, size):
+    found = find_format(name)
+    pixels = np.arange(3000, dtype=np.uint16).reshape(SHAPE)
+    sample = Sample("a", overlapping(), lambda: pixels, Origin(pixel_size=size))
+    assert list(found.write([sample], tmp_path / "out", CLASSES)) == ["a"]
+    (again,) = found.read(tmp_path / "out", [])
+    expected = pytest.approx(size, rel=1e-6) if found.keeps_pixel_size else None
+    assert again.origin.pixel_size == expected
+    words = drain(measuring_loss([sample, sample.renamed("b")], found)).words()
+    assert ("The pixel size of 2 images is not kept." in words) == (not found.keeps_pixel_size)
+
+
+def test_other_programs_find_the_pixel_size(dataset, tmp_path):
+    pixels, annotation = np.zeros(SHAPE, np.uint16), overlapping()
+    dataset.add_sample(Sample("scaled", annotation, lambda: pixels + 5, Origin(pixel_size=0.5)))
+    dataset.export("stardist", tmp_path / "out", names=["scaled"])
+    files = sorted((tmp_path / "out").rglob("*.tif")) + sorted(dataset.folder.rglob("scaled.tif"))
+    assert len(files) >= 4
+    for path in files:
+        with tifffile.TiffFile(path) as tif:
+            page = tif.pages.first
+            covered = path.parent.parent.name in ("covered", "ignored")
+            assert page.resolution == ((1.0, 1.0) if covered else (20_000.0, 20_000.0))
+            assert covered or page.resolutionunit == tifffile.RESUNIT.CENTIMETER
+        assert covered or read_image(path).pixel_size == PixelSize(0.5, 0.5)

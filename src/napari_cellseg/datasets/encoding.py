@@ -26,8 +26,11 @@ def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     path.write_bytes(png_encode(np.ascontiguousarray(pixels), level=_LEVEL))
 
 
-def write_source(path: Path, pixels: Pixels) -> None:
-    """Write untouched pixels, (Y, X) or (Y, X, C), of any type; all channels of a pixel side by side."""
+def write_source(path: Path, pixels: Pixels, pixel_size: float | None = None) -> None:
+    """Write untouched pixels, (Y, X) or (Y, X, C), of any type; all channels of a pixel side by side.
+
+    The edge of a pixel in µm becomes resolution tags, which ImageJ, QuPath and `read_image` read.
+    """
     import tifffile
 
     several = pixels.ndim == 3 and pixels.shape[2] > 1
@@ -41,17 +44,24 @@ def write_source(path: Path, pixels: Pixels) -> None:
         bigtiff=plane.nbytes > _LARGE,
         predictor=plane.dtype.kind in "iu" and plane.dtype.itemsize <= 4,
         **_packed(plane),
+        **_resolution(pixel_size),
         **layout,
     )
 
 
-def write_planes(path: Path, planes: Iterable[NDArray[Any]]) -> None:
-    """Write label planes, (Y, X) each, as the pages of one file."""
+def write_planes(path: Path, planes: Iterable[NDArray[Any]], pixel_size: float | None = None) -> None:
+    """Write label planes, (Y, X) each, as the pages of one file; the pixel size as in `write_source`."""
     import tifffile
 
     with tifffile.TiffWriter(path) as tif:
         for plane in planes:
-            tif.write(plane, photometric="minisblack", metadata={"axes": "YX"}, **_packed(plane))
+            tif.write(
+                plane,
+                photometric="minisblack",
+                metadata={"axes": "YX"},
+                **_packed(plane),
+                **_resolution(pixel_size),
+            )
 
 
 def as_stored(labels: NDArray[np.int32]) -> NDArray[Any]:
@@ -90,6 +100,13 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _resolution(pixel_size: float | None) -> dict[str, Any]:
+    if pixel_size is None:
+        return {}
+    per_centimetre = 1e4 / pixel_size
+    return {"resolution": (per_centimetre, per_centimetre), "resolutionunit": "CENTIMETER"}
 
 
 def _packed(plane: NDArray[Any]) -> dict[str, Any]:

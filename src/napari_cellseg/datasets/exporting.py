@@ -53,17 +53,18 @@ def measuring_loss(samples: Iterable[Sample], format: Format, total: int = 0) ->
         How many there are, for the progress.
     """
     rows: list[pd.DataFrame] = []
-    images = objects = 0
+    images = objects = unscaled = 0
     for sample in samples:
         yield Progress(LOSS_STAGE, images, total, sample.name)
         images += 1
         objects += len(sample.annotation)
+        unscaled += sample.origin.pixel_size is not None and not format.keeps_pixel_size
         if format.as_read_back is not None:
             back = format.as_read_back(sample.annotation)
             rows.append(object_losses(sample.annotation, back, sample.name))
     found = [table for table in rows if len(table)]
     joined = pd.concat(found, ignore_index=True) if found else no_losses()
-    report = LossReport(format.name, images, objects, joined)
+    report = LossReport(format.name, images, objects, joined, unscaled)
     yield Progress(LOSS_STAGE, images, images, report.words(), report)
     return report
 

@@ -35,13 +35,13 @@ def file_writers(sample: Sample, pixels: Pixels, settings: Settings) -> dict[str
     settings : Settings
         The dataset's; its classes are those of the sample and more.
     """
-    annotation = sample.annotation
+    annotation, size = sample.annotation, sample.origin.pixel_size
     shown = sample.training_pixels(pixels)
     writers: dict[str, Write] = {
         "images": lambda path: write_png(path, picture(shown, settings.scaling)),
         "labels": lambda path: write_polygons(path, annotation, settings.classes),
-        "masks": lambda path: write_planes(path, [as_stored(annotation.labels)]),
-        "source": lambda path: write_source(path, pixels),
+        "masks": lambda path: write_planes(path, [as_stored(annotation.labels)], size),
+        "source": lambda path: write_source(path, pixels, size),
     }
     if annotation.covered:
         masks, shape = list(annotation.covered.values()), annotation.shape

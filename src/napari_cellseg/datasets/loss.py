@@ -25,12 +25,15 @@ class LossReport:
         How many objects they have.
     rows : DataFrame
         A row per object that does not come back as it is: image, index, iou (0 where it is lost), class_kept.
+    unscaled : int
+        Images that have a pixel size, which does not come back.
     """
 
     format: str
     images: int
     objects: int
     rows: pd.DataFrame
+    unscaled: int = 0
 
     @property
     def is_exact(self) -> bool:
@@ -72,7 +75,11 @@ class LossReport:
         return table.reset_index()
 
     def words(self) -> str:
-        """The loss in a sentence."""
+        """The loss in a sentence, and that the pixel size is lost in another."""
+        images = f"{self.unscaled:,} image{'s' if self.unscaled != 1 else ''}"
+        return f"{self._of_objects()}{f' The pixel size of {images} is not kept.' if self.unscaled else ''}"
+
+    def _of_objects(self) -> str:
         count = f"{self.objects:,} object{'s' if self.objects != 1 else ''}"
         if self.is_exact:
             return f"Nothing is lost: all of {count} come back as they are."

@@ -232,7 +232,8 @@ class ExportBox(QGroupBox):
             return
         found = find_format(name)
         told = found.lossless or self._told == (name, split)
-        self.sentence.say(f"{found.description}{' Nothing is lost.' if found.lossless else ''}")
+        lost = " Nothing is lost" + ("." if found.keeps_pixel_size else " but the pixel size.")
+        self.sentence.say(f"{found.description}{lost if found.lossless else ''}")
         if not told or found.lossless:
             self.loss.say("")
         self.button.setText("&Export…" if told else "What would be &lost?")

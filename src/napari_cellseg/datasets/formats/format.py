@@ -49,6 +49,8 @@ class Format:
         A `Reader` and a `Writer`.
     as_read_back : callable, optional
         What is left of an annotation once it was written and read again; None: all of it, exactly.
+    keeps_pixel_size : bool
+        Whether the edge of a pixel in µm comes back.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Format:
     read: Reader
     write: Writer
     as_read_back: Callable[[Annotation], Annotation] | None = None
+    keeps_pixel_size: bool = False
 
     @property
     def lossless(self) -> bool:

@@ -69,8 +69,9 @@ class _Layout:
             image, labels = root / self.image.format(stem), root / self.labels.format(stem)
             make_folder(image.parent)
             make_folder(labels.parent)
-            write_source(image, sample.training_pixels())
-            write_planes(labels, [as_stored(sample.annotation.labels)])
+            size = sample.origin.pixel_size
+            write_source(image, sample.training_pixels(), size)
+            write_planes(labels, [as_stored(sample.annotation.labels)], size)
             rows = sample.annotation.objects[list(OBJECT_COLUMNS)]
             rows.to_csv(table_path(labels), index=False)
             yield sample.name
@@ -86,32 +87,37 @@ FORMATS = (
     Format(
         "cellpose",
         "Cellpose: NAME.tif with NAME_masks.tif",
-        "Images and masks in one folder, as Cellpose trains on them. Keeps full depth, labels and, in tables "
-        "that Cellpose leaves alone, classes and status; of overlapping objects what is on top.",
+        "Images and masks in one folder, as Cellpose trains on them. Keeps full depth, pixel size, labels "
+        "and, in tables that Cellpose leaves alone, classes and status; of overlapping objects what is on "
+        "top.",
         _CELLPOSE.matches,
         _CELLPOSE.read,
         _CELLPOSE.write,
         as_read_back,
+        keeps_pixel_size=True,
     ),
     Format(
         "stardist",
         "StarDist: images and masks of the same names in two folders",
-        "images/NAME.tif and masks/NAME.tif, as StarDist's notebooks read them. Keeps full depth, labels "
-        "and, in tables beside the masks, classes and status; of overlapping objects what is on top.",
+        "images/NAME.tif and masks/NAME.tif, as StarDist's notebooks read them. Keeps full depth, pixel "
+        "size, labels and, in tables beside the masks, classes and status; of overlapping objects what is on "
+        "top.",
         _STARDIST.matches,
         _STARDIST.read,
         _STARDIST.write,
         as_read_back,
+        keeps_pixel_size=True,
     ),
     Format(
         "label-images",
         "Label images: NAME.tif with NAME_labels.tif and a table",
         "Reads label images of any program, beside their images or in another folder, masks as well; writes "
-        "them as the segment command does. Keeps full depth, labels, classes and status; of overlapping "
-        "objects what is on top.",
+        "them as the segment command does. Keeps full depth, pixel size, labels, classes and status; of "
+        "overlapping objects what is on top.",
         lambda path: _LABELS.matches(path) or has_labels(path),
         _LABELS.read,
         _LABELS.write,
         as_read_back,
+        keeps_pixel_size=True,
     ),
 )
