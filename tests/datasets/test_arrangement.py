@@ -177,6 +177,7 @@ SHARES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=30), SHARES, st.integers(0, 99))
 def test_validation_comes_with_the_second_group(groups, fractions, seed):
     chosen, counts = {}, dict.fromkeys(SPLITS, 0)
@@ -188,6 +189,7 @@ def test_validation_comes_with_the_second_group(groups, fractions, seed):
         assert len(filled) == min(2, len(chosen))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 6), min_size=2, max_size=20), SHARES, st.integers(0, 99))
 def test_a_new_split_leaves_neither_training_nor_validation_empty(sizes, fractions, seed):
     assert {"train", "val"} <= set(split_anew(entries(sizes), fractions, seed).values())

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -39,6 +39,7 @@ def field():
     return np.random.default_rng(0).integers(0, 4000, labels.shape).astype(np.uint16), labels
 
 
+@settings(deadline=None)
 @given(PLANES, st.none() | MASKS)
 def test_accepted_objects_are_whole_and_the_others_ignored(labels, ignored):
     sample = sample_of(labels, ignored)
@@ -58,6 +59,7 @@ def test_accepted_objects_are_whole_and_the_others_ignored(labels, ignored):
     assert (found.pixels() == sample.pixels()[y0:y1, x0:x1]).all()
 
 
+@settings(deadline=None)
 @given(PLANES, MASKS)
 def test_a_region_keeps_what_is_inside_and_ignores_the_rest(labels, mask):
     sample = sample_of(labels)
@@ -73,6 +75,7 @@ def test_a_region_keeps_what_is_inside_and_ignores_the_rest(labels, mask):
     assert (~there == (np.zeros_like(there) if found.ignored is None else found.ignored)).all()
 
 
+@settings(deadline=None)
 @given(PLANES, MASKS)
 def test_what_is_told_beforehand_is_what_is_added(labels, mask):
     sample = sample_of(labels)
@@ -136,6 +139,37 @@ def test_add_a_region_as_a_mask_or_a_box(dataset, field):
     assert boxed.ignored is None
     dataset.add(pixels, labels, name="both", region=(5, 10, 25, 40), only="accepted", objects=TABLE)
     assert dataset.sample("both").origin.region == (10, 10, 20, 15)
+
+
+@pytest.mark.parametrize("source", ["", "a layer", "plates/a.tif"])
+def test_parts_of_one_image_share_its_split(dataset, field, source):
+    pixels, labels = field
+    mask = np.zeros(labels.shape, bool)
+    mask[5:30, 30:60] = True
+    other = np.random.default_rng(1).integers(0, 4000, labels.shape).astype(np.uint16)
+    dataset.add(pixels, labels, name="whole", source=source)
+    dataset.add(other, labels, name="another")
+    dataset.add(pixels, labels, name="box", region=(0, 0, 25, 40), source=source)
+    dataset.add(pixels, labels, name="mask", region=mask, source=source)
+    dataset.add(pixels, labels, name="accepted", only="accepted", objects=TABLE, source=source)
+    splits = dataset.records().set_index("name")["split"].to_dict()
+    assert {splits[name] for name in ("whole", "box", "mask", "accepted")} == {"train"}
+    assert splits["another"] == "val"
+    dataset.resplit((0.4, 0.3, 0.3), seed=5)
+    splits = dataset.records().set_index("name")["split"].to_dict()
+    assert len({splits[name] for name in ("whole", "box", "mask", "accepted")}) == 1
+    dataset.move("mask", next(split for split in ("test", "val") if split != splits["mask"]))
+    (torn,) = [finding for finding in dataset.check() if finding.kind == "groups"]
+    assert ("plates/a.tif" if "/" in source else "and 3 more of the same plane") in torn.text
+    again = Dataset.open(dataset.folder)
+    assert again.record("mask").origin == dataset.record("mask").origin
+
+
+def test_a_part_that_is_replaced_by_the_whole_shows_the_whole(dataset, field):
+    dataset.add(*field, name="a", only="accepted", objects=TABLE)
+    assert dataset.record("a").origin.region == (10, 5, 20, 69)
+    assert dataset.add(*field, name="a").updated
+    assert dataset.record("a").origin.region is None
 
 
 def test_planes_without_an_accepted_object_are_left_out(dataset, field):

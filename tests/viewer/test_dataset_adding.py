@@ -20,6 +20,7 @@ from napari_cellseg.viewer.dataset_adding import (
     request_sentence,
     suggested_name,
 )
+from napari_cellseg.viewer.dataset_layers import open_sample
 from napari_cellseg.viewer.dataset_regions import reviewed_mask
 from napari_cellseg.viewer.layer_image import read_layer
 
@@ -55,7 +56,7 @@ def test_a_whole_plane(viewer: ViewerModel, dataset: Dataset) -> None:
         "'field', 60 × 40 pixels: 3 objects, 1 not reviewed. Those count as right: accept or delete them "
         "before, where they are not."
     )
-    assert "'field': it is replaced" in request_sentence(request, ["field"])
+    assert "'field' is in the dataset already: adding replaces it" in request_sentence(request, ["field"])
     (added,) = drain(adding(dataset, request))
     sample = dataset.sample(added.name)
     assert (sample.pixels() == image.data).all()
@@ -79,6 +80,20 @@ def test_accepted_objects_only(viewer: ViewerModel, dataset: Dataset) -> None:
     labels.features = object_table([1, 2, 3], status="predicted")
     with pytest.raises(CellSegError, match="No object was accepted yet"):
         request_sentence(request_of(viewer, what=AddWhat.ACCEPTED))
+
+
+def test_an_image_of_a_dataset_that_is_added_again_keeps_what_is_known(
+    viewer: ViewerModel, dataset: Dataset
+) -> None:
+    layers(viewer, scale=(0.5, 0.5), units=("µm", "µm"))
+    drain(adding(dataset, request_of(viewer, what=AddWhat.ACCEPTED, group="plate 1")))
+    before = dataset.sample("field")
+    labels = open_sample(viewer, dataset.folder, before, before.pixels())
+    (image,) = [layer for layer in viewer.layers if isinstance(layer, Image) and layer.visible]
+    drain(adding(dataset, make_request(viewer, image, labels, None, AddChoices(name="copy"))))
+    copy = dataset.sample(dataset.names[0])
+    assert (copy.ignored == before.ignored).all()
+    assert copy.origin == before.origin
 
 
 def test_a_reviewed_region(viewer: ViewerModel, dataset: Dataset) -> None:

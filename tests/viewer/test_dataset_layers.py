@@ -94,7 +94,7 @@ def test_the_next_image_takes_the_place_of_one_that_was_not_changed(viewer: View
     show(viewer, make(square(1, 2, 2), name="fov3"))
     assert second in viewer.layers
     assert not second.visible
-    assert other.visible
+    assert not other.visible
     assert find_opened(viewer.layers, FOLDER, "fov2") is second
     assert find_opened(viewer.layers, FOLDER, "fov1") is None
     assert opened_from(other) is None

@@ -180,15 +180,20 @@ def _duplicates(entries: Sequence[Entry]) -> Iterator[Finding]:
 
 
 def _groups(entries: Sequence[Entry]) -> Iterator[Finding]:
-    splits: dict[str, set[str]] = defaultdict(set)
+    members: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         for key in unit_keys(entry):
-            splits[key].add(entry.split)
-    for key, found in splits.items():
-        if len(found) > 1:
-            kind, _, name = key.partition("/")
-            text = f"Images of the {kind} '{name}' are in {' and '.join(s for s in SPLITS if s in found)}."
-            yield Finding("", "groups", "warning", text, _RESPLIT)
+            members[key].append(entry)
+    for key, images in members.items():
+        found = {entry.split for entry in images}
+        kind, _, name = key.partition("/")
+        if len(found) < 2 or (kind == "plane" and not any(entry.origin.plane for entry in images)):
+            continue
+        what = f"Images of the {kind} '{name}'"
+        if kind == "plane":
+            what = f"'{images[0].name}' and {len(images) - 1:,} more of the same plane"
+        text = f"{what} are in {' and '.join(s for s in SPLITS if s in found)}."
+        yield Finding("", "groups", "warning", text, _RESPLIT)
 
 
 def _classes(entries: Iterable[Entry], classes: Sequence[str]) -> Iterator[Finding]:

@@ -116,7 +116,7 @@ class Intake:
         notes: list[str] = []
         if known is not None:
             notes += _update_notes(coming, known)
-            origin = _joined_origin(coming.origin, known.origin)
+            origin = _joined_origin(coming, known)
             entry = replace(coming, name=known.name, split=known.split, added=known.added, origin=origin)
         else:
             entry = replace(coming, name=self._free_name(coming.name))
@@ -298,10 +298,14 @@ def _plain_origin(origin: Origin) -> Origin:
     )
 
 
-def _joined_origin(coming: Origin, known: Origin) -> Origin:
-    """Where an updated image comes from: what was told before holds for what is not told now."""
-    told = {f.name: getattr(coming, f.name) for f in fields(Origin)}
-    return replace(known, **{name: value for name, value in told.items() if value not in ("", None, {})})
+def _joined_origin(coming: Entry, known: Entry) -> Origin:
+    """Where an updated image comes from: what was told before holds for what is not told now.
+
+    Which part of a plane it shows is told by what is coming, where its pixels are others.
+    """
+    told = {f.name: getattr(coming.origin, f.name) for f in fields(Origin)}
+    before = known.origin if coming.pixels == known.pixels else replace(known.origin, region=None, plane="")
+    return replace(before, **{name: value for name, value in told.items() if value not in ("", None, {})})
 
 
 def _renamed_notes(name: str, free: str) -> list[str]:

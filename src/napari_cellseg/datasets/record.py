@@ -220,7 +220,7 @@ def _finite(record: dict[str, Any]) -> dict[str, Any]:
 def _check_kinds(values: Mapping[str, Any], origin: Mapping[str, Any]) -> None:
     texts = ("name", "dtype", "pixels", "signature", "twin_of", "added", "updated")
     wrong = [name for name in texts if not isinstance(values[name], str)]
-    wrong += [name for name in ("source", "group", "made_by") if not isinstance(origin[name], str)]
+    wrong += [name for name in ("source", "group", "made_by", "plane") if not isinstance(origin[name], str)]
     wrong += [] if isinstance(origin["pixel_size"], int | float | None) else ["pixel_size"]
     wrong += [] if origin["region"] is None or len(origin["region"]) == 4 else ["region"]
     if wrong:
@@ -231,6 +231,7 @@ def _check_kinds(values: Mapping[str, Any], origin: Mapping[str, Any]) -> None:
 def _entry_values(record: Mapping[str, Any]) -> dict[str, Any]:
     origin = dict(record["origin"])
     region = origin.get("region")
+    origin.setdefault("plane", "")
     origin["region"] = None if region is None else tuple(int(v) for v in region)
     origin["position"] = {str(k): int(v) for k, v in origin["position"].items()}
     split = cast(Split, record["split"])

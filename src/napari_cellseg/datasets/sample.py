@@ -34,6 +34,8 @@ class Origin:
         Edge of a pixel in µm.
     made_by : str
         The person or model that annotated, and its software, in words.
+    plane : str
+        Hash of the pixels of the whole plane, of a part of one whose source names no file.
     """
 
     source: str = ""
@@ -42,6 +44,7 @@ class Origin:
     region: Region | None = None
     pixel_size: float | None = None
     made_by: str = ""
+    plane: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

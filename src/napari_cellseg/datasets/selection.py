@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cellseg.datasets.annotation import Annotation, ObjectMask
+from napari_cellseg.datasets.encoding import pixels_hash
 from napari_cellseg.datasets.sample import Pixels, Region, Sample
+from napari_cellseg.datasets.splitting import is_place
 from napari_cellseg.errors import DatasetError
 from napari_cellseg.review.status import Status
 
@@ -148,8 +150,15 @@ def _cut(sample: Sample, region: Region, ignored: Bits) -> Sample:
     if region == (0, 0, *sample.annotation.shape):
         return cut
     top, left = (0, 0) if sample.origin.region is None else sample.origin.region[:2]
-    origin = replace(sample.origin, region=(top + y0, left + x0, top + y1, left + x1))
+    region = (top + y0, left + x0, top + y1, left + x1)
+    origin = replace(sample.origin, region=region, plane=_plane_of(sample))
     return replace(cut, read_pixels=_reader(sample, window), origin=origin)
+
+
+def _plane_of(sample: Sample) -> str:
+    """What parts of one plane are known by; empty where their source tells."""
+    known = sample.origin.plane or is_place(sample.origin.source) or sample.read_pixels is None
+    return sample.origin.plane if known else pixels_hash(sample.pixels())
 
 
 def _reader(sample: Sample, window: tuple[slice, slice]) -> Callable[[], Pixels] | None:

@@ -68,10 +68,12 @@ def units(entries: Iterable[Entry]) -> list[list[str]]:
 
 
 def unit_keys(entry: Entry) -> tuple[str, ...]:
-    """What an image shares with those that it must stay with: its group, and the plane it was cut from."""
+    """What an image shares with those that it must stay with: group, source, and the plane it is part of."""
     origin = entry.origin
-    group = (f"group/{origin.group}",) if origin.group else ()
-    return (*group, f"source/{origin.source}") if is_place(origin.source) else group
+    plane = origin.plane or (entry.pixels if entry.signature else "")
+    source = origin.source if is_place(origin.source) else ""
+    keys = {"group": origin.group, "source": source, "plane": plane}
+    return tuple(f"{kind}/{key}" for kind, key in keys.items() if key)
 
 
 def is_place(source: str) -> bool:

@@ -1,6 +1,6 @@
 """Images and labels of any dimensions as samples, one per plane."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -11,7 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_cellseg.datasets.annotation import Annotation, object_table
+from napari_cellseg.datasets.encoding import pixels_hash
 from napari_cellseg.datasets.sample import Origin, Pixels, Region, Sample, Split
+from napari_cellseg.datasets.splitting import is_place
 from napari_cellseg.errors import DatasetError
 from napari_cellseg.images.axes import resolve_axes
 from napari_cellseg.images.reading import file_stem
@@ -152,7 +154,7 @@ def plane_samples(
             plane_name(told.name, position, lengths),
             annotation,
             lambda index=index: stack.read(index, told.region),  # type: ignore[misc]
-            _origin_of_plane(told, position),
+            _origin_of_plane(told, position, lambda index=index: stack.read(index, None)),  # type: ignore[misc]
             told.split,
             _ignored_of_plane(ignored, index, window, annotation.shape),
         )
@@ -250,10 +252,12 @@ def _ignored_of_plane(
     return mask
 
 
-def _origin_of_plane(told: Told, position: dict[str, int]) -> Origin:
+def _origin_of_plane(told: Told, position: dict[str, int], read: Callable[[], Pixels]) -> Origin:
     origin = told.origin
     group = origin.group or (told.name if position else "")
-    return replace(origin, group=group, position=position, region=told.region)
+    known = origin.plane or told.region is None or is_place(origin.source)
+    plane = origin.plane if known else pixels_hash(read())
+    return replace(origin, group=group, position=position, region=told.region, plane=plane)
 
 
 def plane_name(name: str, position: Mapping[str, int], lengths: Mapping[str, int]) -> str:

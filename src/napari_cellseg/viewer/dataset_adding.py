@@ -98,6 +98,8 @@ class AddRequest:
         Where the image comes from.
     choices : AddChoices
         What the form says.
+    ignored : (Y, X) ndarray of bool or None
+        What nobody has reviewed of an image that was opened from a dataset.
     """
 
     stack: Stack
@@ -107,6 +109,7 @@ class AddRequest:
     mask: NDArray[np.bool_] | None
     origin: Origin
     choices: AddChoices
+    ignored: NDArray[np.bool_] | None = None
 
 
 def make_request(
@@ -141,9 +144,13 @@ def make_request(
             raise OptionError("Add a Shapes layer and draw around what was reviewed: press New….")
         mask = reviewed_mask(image_layer, image, shapes)
     safe_name(choices.name)
-    return AddRequest(
-        stack, labels, object_rows(labels_layer), planes, mask, _origin(image_layer, image, choices), choices
-    )
+    origin, opened = _origin(image_layer, image, choices), opened_from(labels_layer)
+    ignored = None
+    if opened is not None and image_layer in opened.beside:
+        before = opened.sample.origin
+        origin = replace(before, group=choices.group or before.group, pixel_size=origin.pixel_size)
+        ignored = opened.sample.ignored
+    return AddRequest(stack, labels, object_rows(labels_layer), planes, mask, origin, choices, ignored)
 
 
 def request_sentence(request: AddRequest, names: Collection[str] = ()) -> str:
@@ -169,7 +176,7 @@ def request_sentence(request: AddRequest, names: Collection[str] = ()) -> str:
     others = counted(len(request.planes) - 1, "other plane")
     what = "what is accepted in " if choices.what is AddWhat.ACCEPTED else ""
     told += [f"And {what}{others} of the stack, in one group."] if len(request.planes) > 1 else []
-    told += [f"⚠ The dataset has '{name}': it is replaced."] if name in names else []
+    told += [f"⚠ '{name}' is in the dataset already: adding replaces it."] if name in names else []
     return " ".join(told)
 
 
@@ -224,15 +231,17 @@ def _samples(request: AddRequest) -> Iterator[Sample]:
 
 def _plane(request: AddRequest, index: Sequence[int]) -> Sample:
     """A whole plane; its pixels are read when asked."""
-    position = _position(request, index)
-    choices = request.choices
-    group = choices.group or (choices.name if position else "")
+    position, choices, origin = _position(request, index), request.choices, request.origin
+    labels = _labels(request, index).copy()
+    if position:
+        origin = replace(origin, position=position, group=choices.group or choices.name)
     return Sample(
         _name(request, index),
-        Annotation.from_labels(_labels(request, index).copy(), request.table),
+        Annotation.from_labels(labels, request.table),
         partial(request.stack.read, index, None),
-        replace(request.origin, position=position, group=group),
+        origin,
         choices.split,
+        None if request.ignored is None else request.ignored & (labels == 0),
     )
 
 

@@ -88,8 +88,8 @@ def open_sample(viewer: ViewerModel, folder: Path, sample: Sample, pixels: Any) 
     Parameters
     ----------
     viewer : ViewerModel
-        Where to. Layers of the dataset that were opened before make room: those with corrections are hidden,
-        the others go.
+        Where to. Layers of the dataset that were opened before and have no corrections go, all others are
+        hidden.
     folder : Path
         The dataset.
     sample : Sample
@@ -156,12 +156,12 @@ def is_corrected(layer: Labels) -> bool:
 
 def _make_room(viewer: ViewerModel, folder: Path) -> None:
     for labels in [layer for layer in viewer.layers if isinstance(layer, Labels) and layer in _OPENED]:
-        corrected = is_corrected(labels)
+        if is_corrected(labels) or _OPENED[labels].folder != folder:
+            continue
         for layer in [x for x in (*_OPENED[labels].beside, labels) if x in viewer.layers]:
-            if corrected or _OPENED[labels].folder != folder:
-                layer.visible = False
-            else:
-                viewer.layers.remove(layer)
+            viewer.layers.remove(layer)
+    for layer in viewer.layers:
+        layer.visible = False
 
 
 def _unreviewed(sample: Sample, placed: dict[str, Any]) -> Labels:
