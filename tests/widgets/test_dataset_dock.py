@@ -11,6 +11,7 @@ from napari.layers import Labels
 from napari.qt import get_stylesheet
 from napari.utils._proxies import PublicOnlyProxy
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractButton,
     QComboBox,
@@ -31,6 +32,7 @@ from napari_cellseg.events import Progress
 from napari_cellseg.review.status import Status
 from napari_cellseg.viewer.correcting import Correction
 from napari_cellseg.viewer.dataset_adding import AddWhat
+from napari_cellseg.viewer.dataset_classes import class_colour
 from napari_cellseg.viewer.dataset_rows import Reviewed
 from napari_cellseg.widgets import dataset_files
 from napari_cellseg.widgets.correct_dock import CorrectDock
@@ -264,6 +266,21 @@ def test_a_class_named_as_another_one_is_merged_after_a_question(
     assert classes.list.topLevelItemCount() == 1
 
 
+def test_the_open_image_is_coloured_by_class(qtbot, panel: DatasetPanel, viewer: ViewerModel) -> None:
+    layer = open_image(qtbot, panel, "fov 2")
+    before = layer.colormap
+    panel.classes.colours.click()
+    first, last = layer.get_color(1), layer.get_color(3)
+    assert QColor.fromRgbF(*first.tolist()).name() == class_colour(0)
+    assert QColor.fromRgbF(*last.tolist()).name() == class_colour(1)
+    other = open_image(qtbot, panel, "fov 1")
+    assert QColor.fromRgbF(*other.get_color(2).tolist()).name() == class_colour(0)
+    panel.classes.colours.click()
+    assert other.colormap is not layer.colormap
+    layer = open_image(qtbot, panel, "fov 2")
+    assert type(layer.colormap) is type(before)
+
+
 def test_classes_are_renamed_and_added(qtbot, panel: DatasetPanel, folder: Path) -> None:
     classes = panel.classes
     assert [classes.list.topLevelItem(i).text(0) for i in range(2)] == ["cell", "debris"]
@@ -317,7 +334,7 @@ def test_a_new_dataset_from_what_is_in_the_viewer(qtbot, dock, viewer, tmp_path:
     record = Dataset.open(tmp_path / "new set").record("field")
     assert (record.objects, record.origin.group, record.reviewed) == (3, "plate 7", 1.0)
     assert "✓ 1 image added: 'field'" in panel.notes.text()
-    qtbot.waitUntil(lambda: "it is replaced" in panel.adding.sentence.text(), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: "adding replaces it" in panel.adding.sentence.text(), timeout=TIMEOUT)
 
 
 def test_what_cannot_be_added_is_explained(qtbot, panel: DatasetPanel, viewer: ViewerModel) -> None:

@@ -6,6 +6,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
+    QCheckBox,
     QHBoxLayout,
     QHeaderView,
     QLineEdit,
@@ -26,8 +27,7 @@ SWATCH = 14
 """Edge of the square that shows a class's colour, pixels."""
 
 ABOUT = (
-    "The order is the class's number in every format. Double-click a name to change it; the name of another "
-    "class merges the two."
+    "The order is the class's number. Double-click a name to change it; that of another class merges both."
 )
 
 
@@ -39,11 +39,16 @@ class _ReadOnly(QStyledItemDelegate):
 
 
 class ClassesPanel(QWidget):
-    """Signals `renamed` (old name, new name), `merged` (a class, the one that takes over), `added` (name)."""
+    """The list, and whether its colours are shown in the viewer.
+
+    Signals: `renamed` (old name, new name), `merged` (a class, the one that takes over), `added` (name), and
+    `colours_toggled` (bool).
+    """
 
     renamed = Signal(str, str)
     merged = Signal(str, str)
     added = Signal(str)
+    colours_toggled = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,11 +58,13 @@ class ClassesPanel(QWidget):
         self.add = small_button("Add class", "Add the class on the left at the end of the list.")
         self.merge = small_button("Merge", "Give all objects of the first class to the second one.")
         self.keep = small_button("Keep both", "Merge nothing.")
+        self.colours = QCheckBox("Colour the open image by class")
         self._names: list[str] = []
         self._counts: dict[str, int] = {}
         self._asked = ("", "")
         self._build()
         self.list.itemChanged.connect(self._on_edited)
+        self.colours.toggled.connect(self.colours_toggled)
         self.merge.clicked.connect(self._on_merge)
         self.keep.clicked.connect(lambda: self._ask("", ""))
         self.add.clicked.connect(self._on_add)
@@ -84,7 +91,7 @@ class ClassesPanel(QWidget):
     def _build(self) -> None:
         self.list.setHeaderLabels(["Class", *SPLITS])
         self.list.setRootIsDecorated(False)
-        self.list.setMinimumHeight(120)
+        self.list.setMinimumHeight(96)
         explain(
             self.list, "Classes", "Classes with their colour, and how many objects each split has of them."
         )
@@ -98,6 +105,11 @@ class ClassesPanel(QWidget):
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.name.setPlaceholderText("New class")
         explain(self.name, "New class", "Name of a class to add, for example debris. Default: none.")
+        explain(
+            self.colours, "Colour the open image by class",
+            "Give each object of the image that is open the colour of its class in this list, also while it "
+            "is corrected; white has no class. Default: napari's colours, one per object.",
+        )  # fmt: skip
         row, answers = QHBoxLayout(), QHBoxLayout()
         row.addWidget(self.name, 1)
         row.addWidget(self.add)
@@ -109,6 +121,7 @@ class ClassesPanel(QWidget):
         layout.addLayout(answers)
         layout.addWidget(self.list, 1)
         layout.addLayout(row)
+        layout.addWidget(self.colours)
 
     def _on_edited(self, item: QTreeWidgetItem, column: int) -> None:
         old = self._names[self.list.indexOfTopLevelItem(item)]

@@ -17,4 +17,5 @@ class DatasetDock(Dock):
         self.panel = DatasetPanel(viewer, self._connections)
         self.fill(viewer, self.panel)
         self._connections.at_end(self.panel.model.thumbnails.close)
+        self._connections.at_end(self.panel.close_colours)
         self._connections.at_end(self.panel.job.close_job())

@@ -20,9 +20,13 @@ INTERVAL = 0.5
 
 
 class OpenedBox(QWidget):
-    """Shown while an image of the dataset is open. Signal `update_asked`: its labels layer."""
+    """Shown while an image of the dataset is open.
+
+    Signals: `update_asked` (its labels layer), `followed` (another layer is meant, or None).
+    """
 
     update_asked = Signal(object)
+    followed = Signal(object)
 
     def __init__(self, viewer: ViewerModel, connections: Connections, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -87,6 +91,7 @@ class OpenedBox(QWidget):
         self._watched = layer
         if layer is not None:
             self._connections.connect(layer.events.features, self._on_features)
+        self.followed.emit(layer)
 
     def _on_features(self, event: object = None) -> None:
         self._refresh.request()

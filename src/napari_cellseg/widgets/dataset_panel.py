@@ -15,7 +15,7 @@ from napari_cellseg.datasets.loss import LossReport
 from napari_cellseg.datasets.sample import Sample
 from napari_cellseg.errors import CellSegError
 from napari_cellseg.viewer.dataset_adding import AddRequest, adding
-from napari_cellseg.viewer.dataset_classes import checked_name
+from napari_cellseg.viewer.dataset_classes import ClassColours, checked_name
 from napari_cellseg.viewer.dataset_jobs import Loaded, calling, loading, thumbnail_of, updating
 from napari_cellseg.viewer.dataset_layers import (
     find_opened,
@@ -38,7 +38,7 @@ from napari_cellseg.widgets.dataset_opened import OpenedBox
 from napari_cellseg.widgets.dataset_splits import SplitsBox
 from napari_cellseg.widgets.dataset_work import DatasetWork
 from napari_cellseg.widgets.dock import scrolling
-from napari_cellseg.widgets.fields import Sentence, explain
+from napari_cellseg.widgets.fields import Sentence, explain, later_of
 from napari_cellseg.widgets.job_panel import JobPanel
 from napari_cellseg.widgets.messages import ErrorBox
 
@@ -61,6 +61,7 @@ class DatasetPanel(QWidget):
         self.images, self.adding = ImagesPanel(self.model), AddPanel(viewer, connections)
         self.classes, self.checks, self.files = ClassesPanel(), DatasetChecks(), FilesPanel()
         self.splits = SplitsBox()
+        self._colours: ClassColours | None = None
         self.error, self.notes = ErrorBox(), Sentence("Notes")
         self._build()
         self._connect()
@@ -78,7 +79,7 @@ class DatasetPanel(QWidget):
         for widget, title in (
             (self.images, "Images"),
             (scrolling(self.adding), "Add"),
-            (settings, "Classes"),
+            (scrolling(settings), "Classes"),
             (self.checks, "Check"),
             (scrolling(self.files), "Files"),
         ):
@@ -106,6 +107,8 @@ class DatasetPanel(QWidget):
         self.classes.renamed.connect(self._rename_class)
         self.classes.merged.connect(self._merge_class)
         self.classes.added.connect(self._add_class)
+        self.classes.colours_toggled.connect(self._show_colours)
+        self.opened.followed.connect(self._show_colours)
         self.splits.asked.connect(self._split_anew)
         self.checks.asked.connect(self._check)
         self.checks.opened.connect(self._open_finding)
@@ -141,6 +144,7 @@ class DatasetPanel(QWidget):
         if dataset is not None:
             self.splits.show_fractions(dataset.settings.fractions)
         self.classes.show_classes(dataset.classes if dataset is not None else (), rows)
+        self._show_colours()
         self.adding.show_dataset(dataset, rows)
         self.files.exports.forget_loss()
         self._show_busy()
@@ -191,7 +195,10 @@ class DatasetPanel(QWidget):
     def _on_loaded(self, found: Loaded, objects: Sequence[int]) -> None:
         layer = open_sample(self._viewer, found.folder, found.sample, found.pixels)
         self.opened.follow()
-        self.notes.say(f"'{found.sample.name}' is open. Correct it in the CellSeg correct dock, then Update.")
+        self.notes.say(
+            f"'{found.sample.name}' is open, other layers are hidden. Correct it in the CellSeg correct "
+            "dock, then press Update."
+        )
         show_object(self._viewer, layer, objects)
 
     def _open_finding(self, finding: Finding) -> None:
@@ -251,6 +258,22 @@ class DatasetPanel(QWidget):
         if dataset is not None:
             said = f"✓ '{old}' is merged into '{into}'."
             self.work.write(dataset.merging_class(old, into), lambda _: self.notes.say(said))
+
+    def _show_colours(self, *_: object) -> None:
+        """Colour the image that is open by class, where that is wanted, and no other one."""
+        layer, dataset, shown = self.opened.layer, self.work.dataset, self._colours
+        wanted = self.classes.colours.isChecked() and layer is not None and dataset is not None
+        if shown is not None and wanted and (shown.layer, shown.names) == (layer, dataset.classes):
+            return
+        self.close_colours()
+        if wanted:
+            self._colours = ClassColours(layer, dataset.classes, later_of(self))
+
+    def close_colours(self) -> None:
+        """Colour the image as it was before."""
+        if self._colours is not None:
+            self._colours.close()
+            self._colours = None
 
     def _add_class(self, typed: str) -> None:
         dataset = self.work.dataset

@@ -106,7 +106,7 @@ class DatasetWork(QObject):
         self._relist()
 
     def _on_cancelled(self) -> None:
-        self.said.emit("Cancelled: nothing was changed, nothing is left of it.")
+        self.said.emit("Cancelled: nothing was changed or written.")
         self._relist()
 
     def _relist(self) -> None:
