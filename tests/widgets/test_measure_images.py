@@ -106,9 +106,13 @@ def test_contacts_between_classes(qtbot, dock: MeasureDock, viewer: ViewerModel,
     box.shuffles.setValue(60)
     qtbot.waitUntil(box.button.isEnabled, timeout=TIMEOUT)
     click(qtbot, box.button)
-    qtbot.waitUntil(lambda: bool(box.line.text()), timeout=4 * TIMEOUT)  # kernels compile at first
+    qtbot.waitUntil(  # kernels compile at first
+        lambda: bool(box.line.text() or box.error.sentence.text()), timeout=4 * TIMEOUT
+    )
+    assert not box.error.sentence.text()
     assert "left and right touch less often" in box.line.text()
     assert box.table.numbers.rowCount() == 3
     box.save(tmp_path / "pairs.parquet")
-    qtbot.waitUntil(lambda: not box.job.running, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: not box.job.running, timeout=4 * TIMEOUT)  # pyarrow is imported at first
+    assert "Saved" in box.notes.text()
     assert read_table(tmp_path / "pairs.parquet").attrs["provenance"]["settings"]["shuffles"] == 60
