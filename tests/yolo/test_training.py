@@ -2,7 +2,6 @@
 
 import json
 import os
-import pickle
 import sys
 import zipfile
 from dataclasses import replace
@@ -373,7 +372,7 @@ def test_a_checkpoint_in_a_strangers_run_cannot_run_code(folder):
     run = RunFolder(folder / "run")
     run.begin(made)
     torch.save({"epoch": 0, "ema": Trap(folder / "sprung")}, run.checkpoints / "last.pt")
-    with pytest.raises((TrainingError, pickle.UnpicklingError, TypeError)):
+    with pytest.raises(TrainingError, match="cannot be read"):
         train(made.as_dict(), run, lambda step: None, True)
     assert not (folder / "sprung").exists()
 

@@ -38,45 +38,57 @@ def trained_card(
     facts : mapping
         ``parameters``, the count of weights; everything else goes into the card's recipe.
     """
-    middle, low, high = (max(1.0, round(size * tiles.scale, 1)) for size in tiles.diameters)
     told = {key: value for key, value in facts.items() if key != "parameters"}
-    largest = max(high, recipe.imgsz / 2)
-    network = recipe.start if recipe.from_scratch else f"{Path(recipe.start).name}, trained further"
+    low, high = dataset.settings.scaling
     today = datetime.now(UTC).date().isoformat()
     return ModelCard(
         name=model_name(Path(recipe.model).stem),
         version=today,
-        title=f"YOLO segmentation trained on {dataset.folder.name}",
-        description=f"{network}: finds {', '.join(tiles.classes)} in images like those of "
-        f"'{dataset.folder.name}', each object whole, also where objects overlap.",
+        **_words(recipe, dataset, tiles),
         kind="instance",
         backend="ultralytics",
         weights=Path(recipe.model).name,
         sha256=file_hash(weights),
         licence=LICENCE,
         channels=3,
-        scaling=IntensityScaling(
-            low_percentile=dataset.settings.scaling[0], high_percentile=dataset.settings.scaling[1]
-        ),
+        scaling=IntensityScaling(low_percentile=low, high_percentile=high),
         prototypes=PrototypeDecoding(),
         classes=tiles.classes,
         confidence=CONFIDENCE,
         confidence_floor=FLOOR,
-        diameter=middle,
-        diameter_range=(low, high),
-        default_diameter=None if recipe.scale == "own" else round(tiles.diameters[0], 1),
+        **_sizes(recipe, tiles),
         pixel_size=_pixel_size(dataset, tiles) if recipe.scale == "own" else None,
-        tile=recipe.imgsz,
-        tile_multiple=STRIDE,
-        overlap=_overlap(recipe.imgsz, high),
-        max_diameter=largest,
         parameters=int(facts["parameters"]),
         data=(_source(dataset, tiles),),
         recipe={**_without_paths(recipe), **told, "data_sha256": tiles.data},
-        not_for=("Images that look unlike those it was trained on: score it on some of yours first.",),
         parent=None if recipe.from_scratch else file_hash(recipe.start),
         created=today,
     )
+
+
+def _words(recipe: YoloRecipe, dataset: Dataset, tiles: Tiles) -> dict[str, Any]:
+    """What a card says in sentences."""
+    data = dataset.folder.name
+    network = recipe.start if recipe.from_scratch else f"{Path(recipe.start).name}, trained further"
+    return {
+        "title": f"YOLO segmentation trained on {data}",
+        "description": f"{network}: finds {', '.join(tiles.classes)} in images like those of '{data}'.",
+        "not_for": ("Images that look unlike those it was trained on: score it on some of yours first.",),
+    }
+
+
+def _sizes(recipe: YoloRecipe, tiles: Tiles) -> dict[str, Any]:
+    """Sizes of objects and tiles, in network pixels but for ``default_diameter``."""
+    middle, low, high = (max(1.0, round(size * tiles.scale, 1)) for size in tiles.diameters)
+    return {
+        "diameter": middle,
+        "diameter_range": (low, high),
+        "default_diameter": None if recipe.scale == "own" else round(tiles.diameters[0], 1),
+        "tile": recipe.imgsz,
+        "tile_multiple": STRIDE,
+        "overlap": _overlap(recipe.imgsz, high),
+        "max_diameter": max(high, recipe.imgsz / 2),
+    }
 
 
 def model_name(stem: str) -> str:

@@ -147,14 +147,9 @@ def making_tiles(dataset: Dataset, recipe: YoloRecipe, folder: Path) -> Job[Tile
     known = read_tiles(folder)
     if known is not None and known.data == data:
         return known
-    with output_errors(folder):
-        if folder.exists():
-            shutil.rmtree(folder)
+    _empty(folder)
     tally = _Tally(dict.fromkeys(LEARNT, 0), dict.fromkeys(LEARNT, 0), [], [])
     names = [(split, name) for split in LEARNT for name in images[split]]
-    for split in LEARNT:
-        make_folder(folder / "images" / split)
-        make_folder(folder / "labels" / split)
     for done, (split, name) in enumerate(names):
         yield Progress(STAGE, done, len(names), name)
         _write_tiles(dataset, dataset.sample(name), split, recipe, folder, tally)
@@ -167,6 +162,15 @@ def making_tiles(dataset: Dataset, recipe: YoloRecipe, folder: Path) -> Job[Tile
         content = {key: value for key, value in asdict(tiles).items() if key != "folder"}
         temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     return tiles
+
+
+def _empty(folder: Path) -> None:
+    with output_errors(folder):
+        if folder.exists():
+            shutil.rmtree(folder)
+    for kind in ("images", "labels"):
+        for split in LEARNT:
+            make_folder(folder / kind / split)
 
 
 def check_splits(dataset: Dataset) -> None:

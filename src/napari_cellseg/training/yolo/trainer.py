@@ -249,6 +249,8 @@ class YoloTrainer(SegmentationTrainer):
 
     def _tell_batch(self) -> None:
         self._batch += 1
+        if not self._is_due():
+            return  # a GPU would have to be waited for
         loss = sum(float(value) for value in self.tloss.values())
         self._tell(f"batch {self._batch} of {len(self.train_loader)}, loss {loss:.2f}")
 
@@ -275,8 +277,11 @@ class YoloTrainer(SegmentationTrainer):
         )
         self._tell(f"{self.recipe.best_by} {epoch.score:.3f}", epoch)
 
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._told >= HEARTBEAT
+
     def _tell(self, detail: str, epoch: Epoch | None = None) -> None:
-        if epoch is None and time.monotonic() - self._told < HEARTBEAT:
+        if epoch is None and not self._is_due():
             return
         self._told = time.monotonic()
         batches = len(self.train_loader)
@@ -315,10 +320,26 @@ def memory_errors(trainer: YoloTrainer) -> Iterator[None]:
 
 
 def finished_epochs(checkpoint: Path) -> int:
-    """Epochs after which a checkpoint was written."""
-    with only_known_classes(True):
-        content, _ = torch_safe_load(str(checkpoint))
-    return int(content["epoch"]) + 1
+    """Epochs after which a checkpoint was written; errors as in `read_checkpoint`."""
+    return int(read_checkpoint(checkpoint)["epoch"]) + 1
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint of a run, read without running code that may be in it.
+
+    Raises
+    ------
+    TrainingError
+        Where it is damaged or holds something else.
+    """
+    try:
+        with only_known_classes(True):
+            content: dict[str, Any] = torch_safe_load(str(path))[0]
+    except Exception as error:  # whatever a damaged file makes other people's code raise
+        raise TrainingError(
+            f"The checkpoint '{path}' cannot be read ({first_line(error)}). Begin the training anew."
+        ) from error
+    return content
 
 
 def write_weights(run: RunFolder, path: Path) -> dict[str, Any]:
@@ -330,8 +351,7 @@ def write_weights(run: RunFolder, path: Path) -> dict[str, Any]:
         ``parameters``, ``best_epoch``, ``epochs_trained``, ``batch_used`` (what fitted into memory),
         ``ultralytics`` and ``torch`` (their versions).
     """
-    with only_known_classes(True):
-        best, _ = torch_safe_load(str(run.checkpoints / "best.pt"))
+    best = read_checkpoint(run.checkpoints / "best.pt")
     network = best["ema"].half()
     network.args = {key: value for key, value in dict(network.args).items() if key not in PRIVATE}
     for parameter in network.parameters():
