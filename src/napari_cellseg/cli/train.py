@@ -10,16 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_cellseg.cli.terminal import ProgressView, duration, print_error, run_job
+from napari_cellseg.cli.train_unets import (
+    check_unet_packages,
+    check_unet_start,
+    is_unets,
+    make_unet_recipe,
+    unet_preset_lines,
+)
 from napari_cellseg.errors import MissingDependencyError, OptionError, OutputError, TrainingError
 from napari_cellseg.events import Job, Progress
 
 if TYPE_CHECKING:
     from napari_cellseg.models.card import ModelCard, Score
-    from napari_cellseg.training.runs.run import Epoch, RunFolder
+    from napari_cellseg.training.runs.run import Epoch, Recipe, RunFolder
     from napari_cellseg.training.yolo.recipe import YoloRecipe
 
-METRICS = ("mAP50-95", "mAP50", "precision", "recall", "F1")
-"""Scores of the masks that the line of an epoch shows, where they are known."""
+METRICS = ("mAP50-95", "mAP50", "precision", "recall", "F1", "IoU")
+"""Scores of the masks, for U-Nets of the pixels, that the line of an epoch shows, where they are known."""
 
 RECIPE = "the recipe's"
 
@@ -38,13 +45,21 @@ def _show_recipes(asked: bool) -> None:
         values = ", ".join(f"{name} {value}" for name, value in preset.values.items())
         typer.echo(f"{preset.name}: {preset.title}\n  {preset.help}\n  {values}\n  Source: {preset.source}")
     typer.echo(f"Networks: {', '.join(architectures())}")
+    for line in unet_preset_lines():
+        typer.echo(line)
     raise typer.Exit
 
 
 def train(
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="MODEL.pt", help="The file to write.", show_default=False),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="MODEL",
+            help="The file to write: .pt, for U-Nets .onnx.",
+            show_default=False,
+        ),
     ],
     dataset: Annotated[
         Path | None,
@@ -54,10 +69,14 @@ def train(
         str | None, typer.Option(help="Values to begin with; see --presets.", show_default="none")
     ] = None,
     arch: Annotated[
-        str | None, _choice("Network that learns from scratch, such as yolo11n-seg; see --presets.")
+        str | None, _choice("Network to train, such as yolo11n-seg or brightfield; see --presets.")
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Weights (.pt) to train further.", show_default="from scratch")
+        Path | None,
+        typer.Option(
+            help="Weights (.pt) to train further; for U-Nets the folder of the encoders' ImageNet weights.",
+            show_default="from scratch",
+        ),
     ] = None,
     epochs: Annotated[int | None, _choice("How often all training images are seen.")] = None,
     batch: Annotated[int | None, _choice("Pictures at once; less needs less memory.")] = None,
@@ -104,7 +123,7 @@ def train(
         typer.Option("--presets", callback=_show_recipes, is_eager=True, help="List presets and networks."),
     ] = False,
 ) -> None:
-    """Train a YOLO segmentation network on a dataset, or train weights further; nothing is downloaded.
+    """Train a YOLO network or an ensemble of bright-field U-Nets on a dataset; nothing is downloaded.
 
     The folder MODEL_training beside the model holds recipe, log and checkpoints. Ctrl+C stops within seconds
     and keeps the last epoch; --resume goes on. The model gets a card with its validation and test scores.
@@ -133,19 +152,30 @@ def train(
         **parse_settings(set_ or []),
     }
     changes = {name: value for name, value in given.items() if value is not None}
-    _check_packages()
-    if weights is not None and trust:
-        trust_file(weights)
     run = run_beside(out)
+    unets = is_unets(run, resume, preset, arch)
+    (check_unet_packages if unets else _check_packages)()
+    if weights is not None and trust and not unets:
+        trust_file(weights)
     if resume:
         _check_resumed(run, dataset, [preset, arch, weights, *changes, *(["overwrite"] if overwrite else [])])
     else:
-        recipe = make_recipe(dataset, out, preset, arch, weights, changes)
-        _check_start(recipe)
+        recipe = _checked_recipe(unets, dataset, out, preset, arch, weights, changes)
         _make_room(run, out, overwrite)
     path = _trained(lambda: _job(run, None if resume else recipe), run, out)
     for line in result_words(path):
         typer.echo(line)
+
+
+def _checked_recipe(unets: bool, *asked: Any) -> "Recipe":
+    """The recipe that the arguments of `make_recipe` ask for, once what it begins with is there."""
+    if unets:
+        ensemble = make_unet_recipe(*asked)
+        check_unet_start(ensemble)
+        return ensemble
+    recipe = make_recipe(*asked)
+    _check_start(recipe)
+    return recipe
 
 
 def make_recipe(
@@ -209,7 +239,8 @@ def epoch_words(epoch: "Epoch") -> str:
     best = ", best so far" if epoch.is_best else ""
     took = f"{epoch.seconds:.1f} s" if epoch.seconds < 10 else duration(epoch.seconds)
     total = f"loss {epoch.losses.get('total', float('nan')):.3g}" + (f" ({losses})" if losses else "")
-    return f"epoch {epoch.number}/{epoch.planned}: {total}; {scores}{best}; {took}"
+    name = f"{epoch.network}, " if epoch.network else ""
+    return f"{name}epoch {epoch.number}/{epoch.planned}: {total}; {scores}{best}; {took}"
 
 
 def result_words(path: Path) -> list[str]:
@@ -220,6 +251,8 @@ def result_words(path: Path) -> list[str]:
     lines = [f"{path}: {card.title}, objects from confidence {card.confidence:g}"]
     lines += score_table(card)
     lines += [f"Note: {note}" for note in card.recipe.get("notes", ())]
+    if path.suffix == ".onnx":
+        return lines
     return [*lines, f"napari-cellseg export {shlex.quote(str(path))} makes an ONNX file of it"]
 
 
@@ -283,7 +316,7 @@ def _check_packages() -> None:
         raise MissingDependencyError("Training a YOLO network", "ultralytics", "yolo")
 
 
-def _job(run: "RunFolder", recipe: "YoloRecipe | None") -> Job[Path]:
+def _job(run: "RunFolder", recipe: "Recipe | None") -> Job[Path]:
     """The training: a new one by a recipe, or the run's own that goes on."""
     from napari_cellseg.training.runs.process import resuming, training
 

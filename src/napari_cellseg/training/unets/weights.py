@@ -51,6 +51,11 @@ class MemberFiles:
         return self.folder / f"epoch_{epoch:04d}.safetensors"
 
     @property
+    def has_begun(self) -> bool:
+        """Whether there is a training to go on with."""
+        return self.state.exists() or self.history.exists()
+
+    @property
     def is_finished(self) -> bool:
         """Whether the training came to its end."""
         return self.history.exists() and bool(self.read_history()["finished"])

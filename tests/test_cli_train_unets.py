@@ -1,0 +1,120 @@
+"""Training bright-field U-Nets on the command line, with a backend that only writes a model."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from napari_cellseg.cli import main, train
+from napari_cellseg.datasets.store import Dataset
+from napari_cellseg.images.simulation import simulate_brightfield
+from napari_cellseg.training.runs.run import run_beside
+from napari_cellseg.training.unets.recipe import UnetRecipe
+
+WRITING = """
+import shutil
+from pathlib import Path
+from napari_cellseg.events import Progress
+from napari_cellseg.models.card import read_card, write_card
+from napari_cellseg.models.registry import bundled_folder
+from napari_cellseg.training.runs.run import Epoch
+
+def train(recipe, run, report, resume):
+    names = [member["name"] for member in recipe["members"]]
+    for number, name in enumerate(names, 1):
+        scores = {"F1": 0.75, "IoU": 0.6}
+        epoch = Epoch(number, len(names), {"total": 0.5}, scores, 0.75, False, 0.1, 0.5, name)
+        report(Progress("Training", number, len(names), name, epoch))
+    model = Path(recipe["model"])
+    shutil.copyfile(bundled_folder() / "nuclei.onnx", model)
+    card = read_card(bundled_folder() / "nuclei.json")
+    write_card(card.model_copy(update={"weights": model.name}), model.with_suffix(".json"))
+    return model
+"""
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    """Call the command line; returns exit code, stdout and stderr."""
+    (tmp_path / "writing_unets.py").write_text(WRITING, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, sys.path)]))
+    monkeypatch.setattr(UnetRecipe, "backend", "writing_unets")
+    monkeypatch.setattr(train, "check_unet_packages", lambda: None)
+    monkeypatch.setenv("NAPARI_CELLSEG_HOME", str(tmp_path / "home"))
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as done:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return done.value.code, out, err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """A dataset with one image."""
+    folder = tmp_path_factory.mktemp("datasets") / "cells"
+    scene = simulate_brightfield((64, 64), seed=1)
+    Dataset.create(folder).add(scene.image, scene.labels, name="a", split="train")
+    return folder
+
+
+def test_options_reach_the_recipe_and_every_network_is_told(run, dataset, tmp_path):
+    model = tmp_path / "cells.onnx"
+    code, out, err = run(
+        "train", dataset, "-o", model, "--preset", "brightfield-small", "--epochs", 3, "--batch", 4,
+        "--imgsz", 64, "--patience", 2, "--rate", 0.01, "--seed", 5, "--device", "cpu", "--channel", 1,
+        "--set", "pick=2", "--set", "vote=majority", "--set", 'augmentation={"variants": 5}',
+    )  # fmt: skip
+    assert code == 0, err
+    _, recipe = run_beside(model).read_recipe()
+    expected = {
+        "data": str(dataset), "model": str(model), "epochs": 3, "batch": 4, "edge": 64, "patience": 2,
+        "rate": 0.01, "seed": 5, "device": "cpu", "channel": 1, "pick": 2, "vote": "majority",
+    }  # fmt: skip
+    assert {name: recipe[name] for name in expected} == expected
+    assert recipe["augmentation"]["variants"] == 5
+    lines = [line for line in err.splitlines() if "epoch" in line]
+    assert len(lines) == 6
+    assert lines[0] == "model-1-mobile_bce-dice, epoch 1/6: loss 0.5; F1 0.750, IoU 0.600; 0.5 s"
+    assert out.startswith(f"{model}: ")
+    assert "export" not in out
+
+
+def test_a_network_with_its_loss_may_be_named(run, dataset, tmp_path):
+    model = tmp_path / "cells.onnx"
+    code, _, err = run("train", dataset, "-o", model, "--arch", "model-3/focal-dice-boundary")
+    assert code == 0, err
+    _, recipe = run_beside(model).read_recipe()
+    assert [member["name"] for member in recipe["members"]] == ["model-3_focal-dice-boundary"]
+    assert recipe["epochs"] == 45
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--arch", "brightfield", "-o", "cells.pt"], "model must be a file ending in .onnx"),
+        (["--arch", "model-1/dice", "-o", "cells.onnx"], "loss must be one of bce-dice"),
+        (["--arch", "brightfield-tiny", "-o", "cells.onnx"], "network must be one of model-1"),
+        (["--arch", "brightfield", "-o", "cells.onnx", "--mosaic"], "mosaic"),
+        (["--arch", "brightfield", "-o", "cells.onnx", "--set", "mosaic=1"], "mosaic"),
+        (["--arch", "brightfield", "-o", "cells.onnx", "--weights", "nowhere"], "no ImageNet weights"),
+        (["--arch", "brightfield", "--preset", "brightfield", "-o", "cells.onnx"], "both name a preset"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(run, dataset, tmp_path, monkeypatch, arguments, told):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run("train", dataset, *arguments)
+    assert code == 2
+    assert told in " ".join(err.split())
+    assert not run_beside(Path("cells.onnx")).recipe.exists()
+
+
+def test_presets_are_listed(run):
+    code, out, _ = run("train", "--presets")
+    assert code == 0
+    assert "brightfield: Bright field, fourteen votes" in out
+    assert "members model-1/bce-dice, model-1/focal-dice-boundary" in out
+    assert "yolo11n-seg" in out
