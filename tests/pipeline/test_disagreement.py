@@ -86,7 +86,7 @@ def model(kit):
     return MaskOracle(kit, scaling={"low_percentile": 0, "high_percentile": 100})
 
 
-def test_each_object_and_candidate_has_the_mean_of_its_pixels(model, spots):
+def test_each_object_and_candidate_has_the_median_of_its_pixels(model, spots):
     found = segment(spots, model)
     assert list(found.features.columns) == ["index", "confidence", "disagreement", "class"]
     assert found.features["disagreement"].tolist() == pytest.approx([0.1, 0.3, 0.6, 0.0], abs=1e-3)

@@ -17,6 +17,7 @@ def table() -> pd.DataFrame:
         {
             "index": np.arange(1, 21),
             "confidence": np.full(20, 0.9),
+            "disagreement": np.zeros(20),
             "area": rng.normal(100, 10, 20).round(),
             "roundness": rng.normal(0.9, 0.02, 20),
             "contact": np.zeros(20),
@@ -35,6 +36,7 @@ def test_usual_objects_are_doubted_as_little_as_their_confidence_says(table: pd.
     ("column", "value", "words"),
     [
         ("confidence", 0.31, "confidence 0.31"),
+        ("disagreement", 0.55, "the networks disagree (0.55)"),
         ("area", 310.0, "3.1 times the usual size"),
         ("area", 20.0, "only 20 % of the usual size"),
         ("roundness", 0.5, "odd outline (roundness 0.50, usually 0.9"),

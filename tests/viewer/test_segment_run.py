@@ -1,6 +1,8 @@
 """A run from request to layer, with the bundled model."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import dask.array as da
 import numpy as np
@@ -9,7 +11,9 @@ from napari.components import ViewerModel
 
 from napari_cellseg.events import drain
 from napari_cellseg.images.simulation import simulate_fluorescence
-from napari_cellseg.pipeline import segment
+from napari_cellseg.models.registry import find_model
+from napari_cellseg.pipeline import segment, segmenting
+from napari_cellseg.viewer import segment_run
 from napari_cellseg.viewer.choices import SegmentChoices, make_request
 from napari_cellseg.viewer.confidence import ConfidenceFilter
 from napari_cellseg.viewer.label_layer import METADATA_KEY
@@ -76,6 +80,35 @@ def finished(viewer: ViewerModel, choices: SegmentChoices) -> tuple[SegmentRun, 
     slider = run.finish(drain(run.job(), run.receive))
     assert slider is not None
     return run, slider
+
+
+def test_the_disagreement_of_an_ensemble_lies_hidden_below_its_labels(
+    viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = find_model("nuclei").card
+    card = card.model_copy(update={"maps": (*card.maps, "disagreement")})
+    monkeypatch.setattr(segment_run, "find_model", lambda _: SimpleNamespace(card=card))
+    asked = []
+
+    def remembering(*args, keep_maps, **options):
+        asked.append(keep_maps)
+        return segmenting(*args, keep_maps=["distance"] if keep_maps else [], **options)
+
+    monkeypatch.setattr(segment_run, "segmenting", remembering)
+    run = start(viewer)
+    outcome = drain(run.job(), run.receive)
+    doubted = {"disagreement": outcome.result.maps["distance"]}
+    active = viewer.layers.selection.active
+    run.finish(replace(outcome, result=replace(outcome.result, maps=doubted)))
+    added = viewer.layers["field cells disagreement"]
+    assert [layer.name for layer in viewer.layers] == ["field", added.name, "field cells"]
+    assert not added.visible
+    assert viewer.layers.selection.active is active
+    assert added.scale == pytest.approx(run.layer.scale)
+    assert added.data.shape == run.layer.data.shape
+    preview = start(viewer, SegmentChoices(device="cpu", run_on=RunOn.VISIBLE))
+    assert drain(preview.job(), preview.receive).result.maps == {}
+    assert asked == [["disagreement"], []]
 
 
 def test_multiscale_and_lazy_images(viewer: ViewerModel) -> None:

@@ -41,6 +41,7 @@ _KNOWN = {
     "z": "Plane, counted from 0.",
     "class": "The object's class.",
     "confidence": "How sure the model was of the object, 0 to 1.",
+    "disagreement": "How far the networks of an ensemble disagree on the object, 0 to 1.",
     "status": "Whether the object was predicted, edited, added or accepted.",
 }
 

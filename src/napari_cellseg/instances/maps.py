@@ -32,11 +32,16 @@ def decode_maps_with_features(maps: Maps, params: Decoding) -> tuple[Decoded, ND
     return decode_with_features(maps, params)
 
 
-def object_means(values: NDArray[np.float32], labels: NDArray[np.int32], count: int) -> NDArray[np.float32]:
-    """Mean of a map over each of the labels 1 to `count`, (count,); 0 for a label without pixels."""
+def object_medians(values: NDArray[np.float32], labels: NDArray[np.int32], count: int) -> NDArray[np.float32]:
+    """Median of a map over each of the labels 1 to `count`, (count,); 0 for a label without pixels.
+
+    Of an even number of values it is the lower one of the two in the middle.
+    """
     places = np.flatnonzero(labels)
-    of = labels.ravel()[places]
-    sums = np.bincount(of, values.ravel()[places], minlength=count + 1)
-    areas = np.bincount(of, minlength=count + 1)
-    means: NDArray[np.float32] = (sums / np.maximum(areas, 1))[1 : count + 1].astype(np.float32)
-    return means
+    of, seen = labels.ravel()[places], values.ravel()[places]
+    seen = seen[np.lexsort((seen, of))]
+    areas = np.bincount(of, minlength=count + 1)[1 : count + 1]
+    medians = np.zeros(count, np.float32)
+    middle = np.cumsum(areas) - areas + (areas - 1) // 2
+    medians[areas > 0] = seen[middle[areas > 0]]
+    return medians

@@ -70,7 +70,7 @@ class MaskDecoding:
     smoothing: float = 1.0
     min_area: int = 20
     max_hole: int = 100
-    confidence: tuple[float, float, float, float, float] = (-6.5, 5.5, 3.5, 0.0, 0.0)
+    confidence: tuple[float, float, float, float, float] = (-4.0, 1.8, 3.5, 2.1, 0.0)
     min_confidence: float = 0.05
     method: Literal["mask"] = "mask"
 

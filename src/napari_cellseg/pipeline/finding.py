@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_cellseg.errors import ModelError
 from napari_cellseg.instances.instance import Instances
-from napari_cellseg.instances.maps import Decoding, decode_maps, object_means
+from napari_cellseg.instances.maps import Decoding, decode_maps, object_medians
 from napari_cellseg.instances.merging import TileMerger
 from napari_cellseg.instances.overlap import overlapping_pairs
 from napari_cellseg.labels.enlarging import Placement, border_levels, enlarge_labels
@@ -241,8 +241,8 @@ class _BlockCutter:
             np.minimum(levels, self._decoder.foreground),
         )
         if self._doubted is not None:
-            means = object_means(maps[self._doubted], decoded.labels, len(decoded.scores))
-            found = replace(found, disagreement=means[which])
+            medians = object_medians(maps[self._doubted], decoded.labels, len(decoded.scores))
+            found = replace(found, disagreement=medians[which])
         return self._once(found, borderline[which])
 
     def _at_edges(self, block: Block, labels: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -71,7 +71,7 @@ class Segmentation:
         The outer axes of the image, then Y and X; 0 is background. The array given as `out`, if any.
     features : DataFrame
         A row per label, in order: ``index`` (the label), ``confidence``, ``disagreement`` where the model is
-        an ensemble that gives it (0 to 1, mean over the object), ``class``, then the place along each outer
+        an ensemble that gives it (0 to 1, median over the object), ``class``, then the place along each outer
         axis (``t``, ``z``; of a linked object its first plane).
     candidates : Candidates
         Weaker objects, with reserved labels.

@@ -84,6 +84,7 @@ def _size_words(area: float, median: float) -> str:
 
 GROUNDS = (
     Ground("confidence", 1.0, lambda c: 1 - np.clip(c, 0, 1), lambda c, _: f"confidence {c:.2f}"),
+    Ground("disagreement", 0.6, lambda d: np.clip(d, 0, 1), lambda d, _: f"the networks disagree ({d:.2f})"),
     Ground("area", 0.3, _odd_size, _size_words),
     Ground("roundness", 0.3, _odd_shape, lambda v, m: f"odd outline (roundness {v:.2f}, usually {m:.2f})"),
     Ground("solidity", 0.3, _odd_shape, lambda v, m: f"dented (solidity {v:.2f}, usually {m:.2f})"),
@@ -108,8 +109,9 @@ def doubt(table: pd.DataFrame) -> pd.DataFrame:
     ----------
     table : DataFrame
         A row per object: ``index``, and of these the columns that there are: ``confidence`` (calibrated, so
-        that it is the share of such objects that are right; NaN where none is known), ``area``,
-        ``roundness``, ``solidity`` and ``contact`` (0 to 1), ``seam`` and ``border`` (bool).
+        that it is the share of such objects that are right; NaN where none is known), ``disagreement`` (of
+        the members of an ensemble, 0 to 1), ``area``, ``roundness``, ``solidity`` and ``contact`` (0 to 1),
+        ``seam`` and ``border`` (bool).
 
     Returns
     -------

@@ -10,6 +10,7 @@ from napari.layers import Image
 from numpy.typing import NDArray
 
 from napari_cellseg.events import Job, Progress
+from napari_cellseg.models.card import DISAGREEMENT
 from napari_cellseg.models.registry import find_model
 from napari_cellseg.pipeline import FinishedRegion, Segmentation, segmenting
 from napari_cellseg.provenance import as_script
@@ -19,6 +20,7 @@ from napari_cellseg.viewer.confidence import ConfidenceFilter
 from napari_cellseg.viewer.detected import DetectedObjects, detected_objects
 from napari_cellseg.viewer.feature_rows import write_rows
 from napari_cellseg.viewer.label_layer import METADATA_KEY, LabelGeometry, make_labels_layer
+from napari_cellseg.viewer.map_layer import add_map_layer
 from napari_cellseg.viewer.pixel_size import source_path
 
 REDRAW_INTERVAL = 0.2
@@ -45,9 +47,11 @@ def segmenting_for_viewer(request: SegmentRequest, labels: NDArray[np.int32]) ->
     labels : (…, Y, X) ndarray of int32
         Outer axes of the image, then Y and X.
     """
-    result = yield from segmenting(request.image.data, out=labels, **request.arguments)
+    card = find_model(request.arguments["model"]).card
+    kept = [DISAGREEMENT] if DISAGREEMENT in card.maps and not request.preview else []
+    result = yield from segmenting(request.image.data, out=labels, keep_maps=kept, **request.arguments)
     yield Progress("Finishing", 0, 1)
-    objects = detected_objects(result, find_model(request.arguments["model"]).card.classes)
+    objects = detected_objects(result, card.classes)
     return Outcome(result, objects)
 
 
@@ -105,7 +109,10 @@ class SegmentRun:
             self._redraw.request()
 
     def finish(self, outcome: Outcome) -> ConfidenceFilter | None:
-        """Give the layer its table, its provenance and its slider; None where the layer was removed."""
+        """Give the layer its table, its provenance and its slider; None where the layer was removed.
+
+        Where the model is an ensemble that says how far it disagrees, a hidden layer of that map lies below.
+        """
         self._redraw.cancel()
         if self.layer_removed:
             return None
@@ -118,6 +125,8 @@ class SegmentRun:
         slider = ConfidenceFilter(
             self.layer, self.labels, self.geometry, outcome.objects, threshold, self._later
         )
+        for name, values in outcome.result.maps.items():
+            add_map_layer(self._viewer, values, self.layer, name, self.geometry)
         self.layer.refresh()
         return slider
 

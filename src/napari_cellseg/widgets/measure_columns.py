@@ -7,7 +7,7 @@ from napari_cellseg.viewer.measure_groups import describe_column
 from napari_cellseg.viewer.measured_layer import MeasuredLayer
 from napari_cellseg.widgets.fields import NarrowCombo, as_tooltip
 
-OTHERS = ("confidence", "t", "z")
+OTHERS = ("confidence", "disagreement", "t", "z")
 """Columns of numbers that were not measured and can be looked at."""
 WORDS = ("class", "status", "origin")
 
