@@ -19,7 +19,7 @@ def names(chosen: RowFilter, order: Order = Order.NAME) -> list[str]:
 
 def test_how_far_an_image_was_reviewed() -> None:
     assert [row.state for row in ROWS] == [Reviewed.ALL, Reviewed.PART, Reviewed.NONE, Reviewed.EMPTY]
-    assert [row.line for row in ROWS] == ["● 8 · train", "◐ 1/4 · val", "○ 0/5 · train", "– empty · test"]
+    assert [row.line for row in ROWS] == ["● 8 · train", "◐ 3 left · val", "○ 0/5 · train", "– empty · test"]
     assert "partly reviewed: 1 of 4" in ROWS[1].words
     assert "3 cell, 1 debris" in ROWS[1].words
 

@@ -133,7 +133,7 @@ def test_opening_lists_the_images(qtbot, dock: DatasetDock, folder: Path, monkey
     texts = [model.index(i).data() for i in range(3)]
     assert texts[0].startswith("blank\n– empty")
     assert texts[1].startswith("fov 1\n● 2")
-    assert texts[2].startswith("fov 2\n◐ 1/3")
+    assert texts[2].startswith("fov 2\n◐ 2 left")
 
 
 def test_a_folder_that_is_no_dataset_is_explained(qtbot, dock: DatasetDock, tmp_path: Path) -> None:

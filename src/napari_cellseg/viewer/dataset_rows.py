@@ -77,7 +77,7 @@ class DatasetRow:
         """Status and split in one short line."""
         counts = {
             Reviewed.ALL: f"{self.objects:,}",
-            Reviewed.PART: f"{self.reviewed:,}/{self.objects:,}",
+            Reviewed.PART: f"{self.objects - self.reviewed:,} left",
             Reviewed.NONE: f"0/{self.objects:,}",
             Reviewed.EMPTY: "empty",
         }
