@@ -18,6 +18,7 @@ from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.errors import (
     CellSegWarning,
     DeviceError,
+    ImageError,
     MissingDependencyError,
     ModelError,
     OptionError,
@@ -28,7 +29,7 @@ from napari_cellseg.images.simulation.fluorescence import simulate_fluorescence
 from napari_cellseg.models import ultralytics as backend
 from napari_cellseg.models.card import file_hash, read_card, write_card
 from napari_cellseg.models.embedded import embedded_card
-from napari_cellseg.models.registry import find_model, load_model
+from napari_cellseg.models.registry import add_model, find_model, list_models, load_model
 from napari_cellseg.models.trust import trust_file
 from napari_cellseg.models.ultralytics import UltralyticsModel
 from napari_cellseg.models.yolo import OnnxYoloModel
@@ -155,6 +156,16 @@ def quick(made, monkeypatch):
     )
 
 
+def test_a_model_with_a_name_is_exported_to_the_current_folder(quick, cells, images, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    added = add_model(cells(), "mine")
+    exported = export("mine", size=64, images=images)
+    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == ["mine.onnx", "mine.onnx.json"]
+    assert exported.card.export.source_sha256 == added.card.sha256
+    assert [entry.path.suffix for entry in list_models() if entry.card.name == "mine"] == [".pt"]
+
+
 def test_a_comparison_without_objects_says_nothing_and_that_is_told(quick, cells, images):
     with pytest.warns(CellSegWarning, match="finds nothing in the images of"):
         exported = export(cells(confidence=1.0), size=64, images=images)
@@ -190,6 +201,8 @@ def test_what_cannot_be_exported_is_told_before_anything_is_done(cells, tmp_path
         export(source)
     with pytest.raises(OptionError, match="at least one image"):
         export(source, images=tmp_path / "home", overwrite=True)
+    with pytest.raises(ImageError, match="no file or folder"):
+        export(source, images=tmp_path / "nowhere", overwrite=True)
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxslim" else find(name))
     with pytest.raises(

@@ -15,7 +15,7 @@ from napari_cellseg.batch.files import find_images
 from napari_cellseg.datasets.picture import is_colour
 from napari_cellseg.datasets.sample import Sample
 from napari_cellseg.datasets.store import Dataset, is_dataset
-from napari_cellseg.errors import CellSegWarning, OptionError
+from napari_cellseg.errors import CellSegWarning, ImageError, OptionError
 from napari_cellseg.evaluation.matching import match_labels
 from napari_cellseg.events import Job, Progress
 from napari_cellseg.images.axes import resolve_axes
@@ -79,7 +79,7 @@ def find_pictures(images: str | Path | None = None) -> Pictures:
     OptionError
         Where there is no image.
     ImageError, DatasetError
-        Where the folder or the dataset cannot be read.
+        Where there is no such folder, or it or the dataset cannot be read.
     """
     if images is None:
         return Pictures("stained tissue of scikit-image and simulated cells", _shipped())
@@ -94,6 +94,8 @@ def find_pictures(images: str | Path | None = None) -> Pictures:
             raise OptionError(f"The dataset '{path}' has no images.")
         chosen = _spread(names)
         return Pictures(title, tuple(Picture(name, _OfDataset(dataset, name)) for name in chosen))
+    if not path.exists():
+        raise ImageError(f"There is no file or folder '{path}' to compare on.")
     files = _spread(find_images(path))
     return Pictures(f"images of '{path.resolve().name}'", tuple(Picture(f.name, _OfFile(f)) for f in files))
 

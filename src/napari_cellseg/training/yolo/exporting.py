@@ -103,7 +103,8 @@ def exporting(
     size : int, optional
         Edge of the tiles, pixels. None: the source's.
     out : path, optional
-        File to write. None: beside the source, under its name.
+        File to write. None: beside the source, under its name; of a model that was added, in the current
+        folder.
     images : path, optional
         Images to compare on: a dataset, a folder of images, or one. None: the dataset that the source was
         trained on, if it and the run's folder are still there, else images that come with the dependencies.
@@ -206,7 +207,7 @@ def _planned(
         )
     if dynamic and kind == "engine":
         raise OptionError("An engine has a fixed size; dynamic is for ONNX.")
-    target = source.path.with_suffix(f".{kind}") if out is None else Path(out).expanduser()
+    target = _beside(source, kind) if out is None else Path(out).expanduser()
     if target.suffix.lower() != f".{kind}":
         raise OptionError(f"The file to write must end in .{kind}, not '{target.name}'.")
     if target.exists() and not overwrite:
@@ -218,6 +219,13 @@ def _planned(
     _check_packages(kind, half, device)
     torch_device(device)
     return _Plan(source, kind, half, dynamic, edge, target, device)
+
+
+def _beside(source: ModelEntry, kind: str) -> Path:
+    """Beside a file; of a model with a name in the current folder, because its own is not the user's."""
+    if source.origin == "file":
+        return source.path.with_suffix(f".{kind}")
+    return Path(f"{source.card.name}.{kind}")
 
 
 def _what_it_is(source: ModelEntry) -> str:
