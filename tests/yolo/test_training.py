@@ -16,6 +16,7 @@ import torch
 
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.errors import CellSegWarning, OutputError, TrainingError, UntrustedFileError
+from napari_cellseg.evaluation.evaluating import evaluate
 from napari_cellseg.events import drain
 from napari_cellseg.images.simulation.fluorescence import simulate_fluorescence
 from napari_cellseg.models.card import file_hash
@@ -193,6 +194,24 @@ def test_a_cancelled_training_goes_on_where_it_was(folder, monkeypatch):
     assert find_model(folder / "out" / "my cells.pt").card.recipe["epochs_trained"] == 3
     assert not (folder / "wanted.txt").exists()
     assert list((folder / "users home").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_network_learns_to_find_cells_from_scratch(tmp_path):
+    dataset = Dataset.create(tmp_path / "data")
+    for number in range(20):
+        scene = simulate_fluorescence((128, 128), diameter=(16, 26), bits=16, seed=number)
+        split = "train" if number < 14 else "val" if number < 17 else "test"
+        dataset.add(scene.image, scene.labels, name=f"image {number}", split=split)
+    made = recipe(tmp_path, epochs=30, nominal_batch=4, imgsz=128, patience=0)
+    found = epochs(run_here(made, tmp_path / "run"))
+    assert found[-1].losses["total"] < 0.6 * found[0].losses["total"]
+    card = find_model(tmp_path / "out" / "my cells.pt").card
+    scores = {(score.data, score.metric): score.value for score in card.scores}
+    assert min(scores["val", "F1"], scores["test", "F1"]) > 0.6
+    scene = simulate_fluorescence((200, 300), diameter=(16, 26), bits=16, seed=99)
+    report = evaluate(segment(scene.image, model=tmp_path / "out" / "my cells.pt"), scene.labels)
+    assert report.summary["F1"] > 0.6
 
 
 def test_what_was_trained_on_stays_when_the_dataset_changes(folder):
