@@ -185,7 +185,7 @@ def test_correct_an_image_and_write_it_back(qtbot, panel: DatasetPanel, viewer, 
     assert panel.opened.button.text() == "&Update 'fov 2' in the dataset"
     click(qtbot, panel.opened.button)
     finish(qtbot, panel)
-    assert "✓ 'fov 2' is updated in the dataset." in panel.notes.text()
+    assert "✓ 'fov 2' is updated in the dataset: " in panel.notes.text()
     assert "Updated at" in panel.opened.about.text()
     assert panel.model.find("fov 2").data().startswith("fov 2\n● 2")
     assert panel.header.about.text().startswith("3 images, 4 objects, 4 reviewed")

@@ -215,7 +215,8 @@ class DatasetPanel(QWidget):
         if journaling is not None:
             journaling.note_saved(self.work.dataset.folder)
         self.opened.note_written(added.name)
-        self.notes.say(" ".join([f"✓ '{added.name}' is updated in the dataset.", *added.notes]))
+        objects = counted(len(sample.annotation), "object")
+        self.notes.say(" ".join([f"✓ '{added.name}' is updated in the dataset: {objects}.", *added.notes]))
 
     def _remove(self, names: Sequence[str]) -> None:
         dataset = self.work.dataset
