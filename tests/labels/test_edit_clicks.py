@@ -9,6 +9,7 @@ from scipy import ndimage
 from napari_cellseg.errors import OptionError
 from napari_cellseg.images.simulation import simulate_fluorescence
 from napari_cellseg.instances.decoding import VoteDecoding
+from napari_cellseg.instances.mask_decoding import MaskDecoding
 from napari_cellseg.labels.growing import grow_from_click, grow_from_maps, size_misfit
 
 from .conftest import disc
@@ -94,11 +95,11 @@ def maps_of(objects, foreground):
     return maps
 
 
+@pytest.mark.parametrize("params", [VoteDecoding(), MaskDecoding("shape")], ids=["votes", "mask"])
 @pytest.mark.parametrize("foreground", [0.9, 0.3, 0.12])
-def test_a_weak_object_of_the_maps_is_found(foreground):
+def test_a_weak_object_of_the_maps_is_found(foreground, params):
     objects = [((40, 30), 14), ((40, 58), 13)]
     maps = maps_of(objects, foreground)
-    params = VoteDecoding()
     found, label = grow_from_maps(maps, params, (42, 25))
     truth = disc((80, 100), (40, 30), 14) & ~disc((80, 100), (40, 58), 13)
     assert agreement(found.labels == label, truth) > 0.95
