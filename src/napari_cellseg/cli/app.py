@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 import napari_cellseg
-from napari_cellseg.cli import compare, dataset, evaluate, export, measure, models, train
+from napari_cellseg.cli import compare, dataset, evaluate, export, measure, models, report, train
 from napari_cellseg.cli.terminal import FAILURE, ProgressView, guarded, one_or_two, print_error, run_job
 from napari_cellseg.errors import OptionError
 from napari_cellseg.events import Progress
@@ -165,6 +165,7 @@ def _line(result: "FileResult") -> str:
 app.command()(measure.measure)
 app.command()(compare.compare)
 app.command()(evaluate.evaluate)
+app.command()(report.report)
 app.command()(train.train)
 app.command()(export.export)
 

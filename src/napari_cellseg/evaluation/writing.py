@@ -50,8 +50,8 @@ def report_values(report: Report) -> dict[str, Any]:
         "images": _rows(report.images),
         "errors": _rows(report.errors),
     }
-    plain: dict[str, Any] = _plain(values)
-    return plain
+    held: dict[str, Any] = plain(values)
+    return held
 
 
 def write_json(report: Report, path: str | Path) -> None:
@@ -118,12 +118,12 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
-def _plain(value: Any) -> Any:
-    """The value in types of JSON."""
+def plain(value: Any) -> Any:
+    """A value in types of JSON; what is undefined or infinite is None."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
