@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 import warnings
 import zlib
@@ -214,7 +215,7 @@ class MemberRun:
         found: list[ImageLosses] = []
         shown: list[Any] = []
         tally = PixelTally()
-        batches = training_batches(self.sampler, self.recipe.targets, size=self.batch)
+        batches = training_batches(self.sampler, self.recipe.targets, size=self.batch, workers=self.workers)
         for number, batch in enumerate(batches, 1):
             yield self._progress(number - 1, f"batch {number} of {steps}")
             losses, rows = self._advance(batch)
@@ -244,7 +245,9 @@ class MemberRun:
         found: list[ImageLosses] = []
         tally = PixelTally()
         total = -(-len(self.validation) // self.batch)
-        batches = validation_batches(self.validation, self.recipe.targets, size=self.batch)
+        batches = validation_batches(
+            self.validation, self.recipe.targets, size=self.batch, workers=self.workers
+        )
         for number, batch in enumerate(batches, 1):
             yield self._progress(self.steps, f"validating, batch {number} of {total}")
             with torch.no_grad():
@@ -272,6 +275,11 @@ class MemberRun:
 
     def _tensor(self, values: Any) -> Tensor:
         return torch.from_numpy(values).to(self.device, non_blocking=True)
+
+    @property
+    def workers(self) -> int:
+        """Threads that prepare patches."""
+        return min(8, max(2, self.recipe.threads or os.cpu_count() or 2))
 
     @property
     def steps(self) -> int:
@@ -367,6 +375,7 @@ def _deterministic(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, sums come in any order
     before = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),

@@ -19,7 +19,7 @@ from napari_cellseg.models.networks.brightfield.network import BrightfieldUNet
 from napari_cellseg.models.networks.ensemble import Ensemble, export_ensemble
 from napari_cellseg.models.onnx import OnnxPixelModel
 from napari_cellseg.models.ultralytics import torch_device
-from napari_cellseg.outputs import make_folder, output_errors, replacing
+from napari_cellseg.outputs import make_folder, replacing
 from napari_cellseg.training.runs.run import Epoch, Report, RunFolder
 from napari_cellseg.training.unets.cards import ensemble_card
 from napari_cellseg.training.unets.comparison import Images, scores_of, write_comparison
@@ -268,12 +268,9 @@ class Ensembling:
 
     def _publish(self, card: ModelCard, path: Path) -> None:
         """Put weights and card where the user wants them, the card last."""
-        exported = self.run.path / EXPORT
         with replacing(path) as temporary:
-            shutil.copyfile(exported, temporary)
+            shutil.move(self.run.path / EXPORT, temporary)
         write_card(card, card_path(path))
-        with output_errors(exported):
-            exported.unlink()
 
 
 def _distinct(trained: Sequence[Trained]) -> list[str]:
