@@ -151,6 +151,17 @@ def test_the_file_says_the_same_at_any_size_and_in_batches(tmp_path: Path, vote:
             assert run(image.numpy()) == pytest.approx(together(image).numpy(), abs=1e-4)
 
 
+def test_large_distances_are_compared_by_their_size(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    members = three()
+    for member in members:
+        member.head[1].weight.data[1] *= 1e4
+    together = Ensemble(members, distance=True)
+    with torch.no_grad():
+        assert together(torch.rand(1, 3, 32, 32))[:, 1].abs().max() > 100
+    assert export_ensemble(together, tmp_path / "large.onnx") < 1e-4
+
+
 def test_half_precision_halves_the_file_and_says_nearly_the_same(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     together = Ensemble([Tiny(seed, width=64) for seed in range(3)], distance=True)

@@ -166,8 +166,8 @@ def export_ensemble(
     Returns
     -------
     float
-        Largest absolute difference between the ensemble as it is and the file in ONNX Runtime; where the
-        majority decides, of all but one value in a thousand, since rounding may turn a vote.
+        Largest difference between the ensemble as it is and the file in ONNX Runtime, see `export_graph`;
+        where the majority decides, of all but one value in a thousand, since rounding may turn a vote.
 
     Raises
     ------
