@@ -243,6 +243,7 @@ def test_it_does_not_go_on_with_other_images(tmp_path: Path) -> None:
         train(made.as_dict(), run, lambda step: None, True)
 
 
+@pytest.mark.slow
 def test_one_network_and_held_out_images_are_enough(tmp_path: Path) -> None:
     make_dataset(tmp_path / "data", ("train",) * 3)
     made = recipe(
