@@ -284,6 +284,15 @@ def test_memory_of_a_gpu_is_asked_of_the_driver_after_every_image(monkeypatch: p
     assert watch.peak("cpu").meaning in (report_memory.PROCESS, report_memory.UNKNOWN)
 
 
+def test_memory_of_a_process_is_the_most_that_it_has_used() -> None:
+    before = report_memory.process_memory()
+    if before.meaning == report_memory.UNKNOWN:
+        pytest.skip("this system does not tell")
+    held = np.ones(int((before.gigabytes + 0.1) * 1e9 / 8))
+    del held
+    assert report_memory.process_memory().gigabytes > before.gigabytes + 0.05
+
+
 def test_cells_of_markdown_tables_keep_to_their_columns() -> None:
     table = pd.DataFrame({"a|b": ["x|y", "z"], "n": [1234, 5], "v": [np.nan, 0.25]})
     assert markdown_table(table).splitlines() == [

@@ -24,6 +24,11 @@ from napari_cellseg.training.unets.report_tables import Section, write_sections
 
 ModelChoice = str | Path | Model
 
+TITLE = "Report on bright-field segmentation"
+
+SIMULATED = ("severities", "seeds", "shape", "diameter")
+"""Options of the simulated images."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
@@ -116,10 +121,11 @@ def reporting(
             )
             results.append((yield from job))
     sections += image_sections(results, chosen.baseline)
-    if chosen.robustness and loaded:
-        sections.append((yield from _spoiling(loaded, chosen)))
     about = _about(loaded, images, known, chosen)
-    return write_sections(sections, target, "Report on bright-field segmentation", about)[0]
+    if chosen.robustness and loaded:
+        write_sections(sections, target, TITLE, about)  # kept where the rest, which takes long, is cancelled
+        sections.append((yield from _spoiling(loaded, chosen)))
+    return write_sections(sections, target, TITLE, about)[0]
 
 
 def write_report(
@@ -212,5 +218,6 @@ def _about(
         splits = images.groups["set"].value_counts()
         told = ", ".join(f"{count} of split {split}" for split, count in splits.items())
         about |= {"dataset": str(images.dataset.folder), "images": told}
-    settings = {name: value for name, value in asdict(options).items() if value is not None}
+    unused = () if options.robustness and models else SIMULATED
+    settings = {n: v for n, v in asdict(options).items() if v is not None and n not in unused}
     return about | {"options": settings, "versions": versions()}
