@@ -41,7 +41,9 @@ def report(
     ] = "held-out",
     channel: Annotated[
         str | None,
-        typer.Option(help="A number from 0, mean, or max.", show_default="the first, colour as it is"),
+        typer.Option(
+            help="A number from 0, mean, or max.", show_default="the runs', else the first, colour as it is"
+        ),
     ] = None,
     confidence: Annotated[
         float | None,

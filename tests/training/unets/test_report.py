@@ -307,7 +307,16 @@ def comparison(run: RunFolder) -> None:
     """Write the table that a training ends with."""
     row = dict.fromkeys(("Dice", "IoU", "accuracy", "pixel_precision", "AP50", "AP50_95", "F1", "PQ"), 0.5)
     rows = [
-        {"model": "ensemble", "epoch": "", "votes": 2, "set": "val", **row, "Dice": 0.8, "pixel_recall": 0.9},
+        {
+            "model": "ensemble",
+            "epoch": "",
+            "votes": 2,
+            "set": "val",
+            **row,
+            "Dice": 0.8,
+            "pixel_recall": 0.9,
+            "pixel_precision": None,
+        },
         {"model": "unet-vgg16", "epoch": 2, "votes": 1, "set": "val", **row, "pixel_recall": 0.8},
         {"model": "unet-resnet50", "epoch": 3, "votes": 1, "set": "val", **row, "pixel_recall": 0.85},
     ]
@@ -340,7 +349,7 @@ def test_one_call_writes_all_tables_and_figures(squares: Dataset, tmp_path: Path
     )
     for figure in ("table_1_backbones.png", "robustness.png"):
         assert (page.parent / figure).read_bytes().startswith(b"\x89PNG")
-    assert "Dice +0.300 (unet-vgg16), pixel_recall +0.050 (unet-resnet50)" in text
+    assert "Dice +0.300 (unet-vgg16), pixel_recall +0.050 (unet-resnet50), pixel_precision undefined" in text
     assert tables["ablation"].GPU_GB.tolist()[1:] == [4.0, 5.0]
     assert tables["table_2_images"].groupby("image").model.agg(list).A1 == ["copying", "copying (2)"]
     assert set(tables["table_6_maps"].loc[lambda t: t["map"] == DISAGREEMENT].model) == {"copying"}
@@ -361,6 +370,19 @@ def test_a_run_brings_its_own_dataset_and_does_without_its_model(squares: Datase
         tmp_path / "tried", models=[Copying()], runs=[run], options=ReportOptions(robustness=False)
     )
     assert len(pd.read_csv(page.parent / "table_2_images.csv")) == 3
+
+
+def test_models_see_the_channel_that_the_run_learnt_from(tmp_path: Path) -> None:
+    made = Dataset.create(tmp_path / "data", ("cell",))
+    image, labels = np.zeros((32, 40, 2), np.uint8), np.zeros((32, 40), np.int32)
+    labels[8:24, 8:24] = 1
+    image[8:24, 8:24, 1] = 255
+    made.add(image, labels, name="two channels", split="test", axes="YXC")
+    run = make_run(tmp_path / "run", ("unet-vgg16",), data=str(made.folder), channel=1)
+    for channel, dice in ((None, 1), (0, 0)):
+        options = ReportOptions(robustness=False, channel=channel)
+        page = write_report(tmp_path / f"out {channel}", models=[Copying()], runs=[run], options=options)
+        assert pd.read_csv(page.parent / "table_2_images.csv").Dice.tolist() == [dice]
 
 
 def test_a_report_on_nothing_is_refused_before_anything_is_written(tmp_path: Path) -> None:

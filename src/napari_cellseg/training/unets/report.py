@@ -40,7 +40,7 @@ class ReportOptions:
         Images of the dataset: ``"train"``, ``"val"``, ``"test"``, ``"all"``; ``"held-out"``: test, where
         there is none val, where there is none all.
     channel : int, "mean" or "max", optional
-        Of images with several channels; the first, or colours, unless given.
+        Of images with several channels; unless given that of the runs, else the first, or colours.
     confidence : float, optional
         Objects at or above it count; that of each card unless given.
     baseline : float
@@ -106,7 +106,7 @@ def reporting(
         raise OptionError("A report on a model needs a dataset, or simulated images (robustness).")
     sections = list(run_sections(known))
     target = make_folder(folder)
-    images = None if opened is None else ImageSet.of(opened, chosen.split, chosen.channel)
+    images = None if opened is None else ImageSet.of(opened, chosen.split, _channel(chosen, recipes))
     loaded: dict[str, Model] = {}
     results: list[ModelResult] = []
     for choice in models:
@@ -198,6 +198,12 @@ def _dataset(dataset: Dataset | str | Path | None, recipes: Sequence[Mapping[str
         return Dataset.open(dataset)
     known = [recipe["data"] for recipe in recipes if is_dataset(recipe.get("data", ""))]
     return Dataset.open(known[0]) if known else None
+
+
+def _channel(options: ReportOptions, recipes: Sequence[Mapping[str, Any]]) -> Channel:
+    """The channel that was asked for; else the one that the first run which has one learnt from."""
+    learnt = [recipe["channel"] for recipe in recipes if recipe.get("channel") is not None]
+    return learnt[0] if options.channel is None and learnt else options.channel
 
 
 def _distinct(name: str, taken: Mapping[str, Model]) -> str:

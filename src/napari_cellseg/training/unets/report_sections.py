@@ -122,9 +122,12 @@ def _best_words(table: pd.DataFrame) -> Iterator[str]:
             continue
         changes = []
         for metric in ("Dice", "pixel_recall", "pixel_precision", "AP50"):
-            difference = float(whole[metric].iloc[0] - members[metric].max())
-            best = str(members.loc[members[metric].fillna(-1).idxmax(), "model"])
-            changes.append(f"{metric} {difference:+.3f} ({best})")
+            known = members[metric].dropna()
+            if known.empty or whole[metric].isna().any():
+                changes.append(f"{metric} undefined")
+                continue
+            difference = float(whole[metric].iloc[0] - known.max())
+            changes.append(f"{metric} {difference:+.3f} ({members.loc[known.idxmax(), 'model']})")
         yield f"- {run}, {images}: ensemble minus the best member of each metric: {', '.join(changes)}."
 
 
