@@ -53,16 +53,16 @@ def open_viewer(before):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.skipif(find_spec("cv2") is None, reason="needs opencv")
 def test_a_viewer_opens_behind_opencv():
-    pytest.importorskip("cv2")
     told = open_viewer("import cv2")
     assert told["first"] == ["cv2"]
     assert told["platform"] == "offscreen"
     assert any("CellSeg segment" in name for name in told["docks"])
 
 
+@pytest.mark.skipif(find_spec("ultralytics") is None, reason="needs ultralytics")
 def test_a_viewer_opens_behind_ultralytics_and_its_opencv():
-    pytest.importorskip("ultralytics")
     told = open_viewer(WITH_ULTRALYTICS)
     assert told["first"] == ["cv2", "ultralytics"]
     assert told["variables"] == {}
