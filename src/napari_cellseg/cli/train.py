@@ -327,14 +327,9 @@ def _trained(start: Callable[[], Job[Path]], run: "RunFolder", out: Path) -> Pat
     """Run a training to its end, with a line per epoch; whatever ends it, how to go on is said."""
     from napari_cellseg.training.runs.run import Epoch
 
-    told = 0
-
     def react(progress: Progress, view: ProgressView) -> None:
-        nonlocal told
-        epoch = progress.payload
-        if isinstance(epoch, Epoch) and epoch.number != told:
-            told = epoch.number
-            view.say(epoch_words(epoch))
+        if isinstance(progress.payload, Epoch):
+            view.say(epoch_words(progress.payload))
 
     try:
         return run_job(start(), react)

@@ -192,6 +192,13 @@ def test_features_can_be_shared_by_networks() -> None:
         assert torch.equal(second.decode(first.encode(image)), second(image))
 
 
+def test_intensities_beyond_those_of_training_are_cut() -> None:
+    network = BrightfieldUNet(small("plain")).eval()
+    image = torch.rand(1, 3, 32, 32) * 4 - 1
+    with torch.no_grad():
+        assert torch.equal(network(image), network(image.clamp(0, 1)))
+
+
 def test_the_decay_is_the_gradient_of_the_papers_l2() -> None:
     network = BrightfieldUNet(network_config("unet-mobilenet_v2"))
     kernels, rest = network.parameter_groups()
