@@ -129,6 +129,13 @@ def test_equal_encoders_are_one_and_run_once() -> None:
     assert [m.encoded - n for m, n in zip(members, before, strict=True)] == [1, 1, 0]
 
 
+def test_intensities_beyond_those_of_training_are_cut() -> None:
+    ensemble = Ensemble(three(), distance=True)
+    image = torch.rand(1, 3, 16, 16) * 4 - 1
+    with torch.no_grad():
+        assert torch.equal(ensemble(image), ensemble(image.clamp(0, 1)))
+
+
 def test_what_makes_no_ensemble_is_refused() -> None:
     with pytest.raises(OptionError, match="at least one"):
         Ensemble([])

@@ -193,7 +193,7 @@ def test_features_can_be_shared_by_networks() -> None:
 
 
 def test_intensities_beyond_those_of_training_are_cut() -> None:
-    network = BrightfieldUNet(small("plain")).eval()
+    network = Deployed(BrightfieldUNet(small("plain"))).eval()
     image = torch.rand(1, 3, 32, 32) * 4 - 1
     with torch.no_grad():
         assert torch.equal(network(image), network(image.clamp(0, 1)))

@@ -69,8 +69,8 @@ class Ensemble(nn.Module):
         return sum(p.numel() for p in self.parameters())
 
     def forward(self, image: Tensor) -> Tensor:
-        """Maps of shape (N, K, H, W) float32, those of `maps` in order."""
-        found = torch.stack(self._found(image))
+        """Maps of shape (N, K, H, W) float32, those of `maps` in order; intensities are cut to 0 to 1."""
+        found = torch.stack(self._found(image.clamp(0, 1)))
         foreground = torch.sigmoid(found[:, :, :1])
         if self.vote == "majority" and len(self.members) > 1:
             foreground = (foreground >= 0.5).to(found.dtype)

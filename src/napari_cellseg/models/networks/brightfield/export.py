@@ -11,7 +11,8 @@ from napari_cellseg.models.networks.exporting import export_graph
 
 
 class Deployed(nn.Module):
-    """A trained network as it is exported: the foreground is a probability."""
+    """A trained network as it is exported: intensities are cut to those of training, the foreground is a
+    probability."""
 
     def __init__(self, network: BrightfieldUNet) -> None:
         super().__init__()
@@ -19,7 +20,7 @@ class Deployed(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps of shape (N, K, H, W), the foreground between 0 and 1."""
-        maps = self.network(image)
+        maps = self.network(image.clamp(0, 1))
         return torch.cat([torch.sigmoid(maps[:, :1]), maps[:, 1:]], dim=1)
 
 

@@ -75,8 +75,8 @@ class BrightfieldUNet(nn.Module):
         return self.decode(self.encode(image))
 
     def encode(self, image: Tensor) -> list[Tensor]:
-        """Features of the encoder, the shallowest first; intensities are cut to 0 to 1, as in training."""
-        return self.encoder(image.clamp(0, 1))
+        """Features of the encoder, the shallowest first."""
+        return self.encoder(image)
 
     def decode(self, features: list[Tensor]) -> Tensor:
         """Maps of shape (N, K, H, W) from what `encode` gives."""
