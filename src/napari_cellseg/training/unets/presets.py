@@ -1,10 +1,9 @@
 """Recipes of U-Net training with a name: the paper's, and ones for smaller computers."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
-from napari_cellseg.errors import OptionError
 from napari_cellseg.models.networks.brightfield.config import BACKBONES
+from napari_cellseg.training.runs.recipe import Preset, preset_values
 from napari_cellseg.training.unets.loss_config import LOSSES
 from napari_cellseg.training.unets.recipe import PAPER_MEMBERS, UnetRecipe
 
@@ -12,27 +11,6 @@ PAPER = (
     "Das, Roy, Zun: High-Throughput Low-Cost Segmentation of Brightfield Microscopy Live Cell Images, "
     "sections 3.4 to 3.6"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """A recipe with a name.
-
-    Attributes
-    ----------
-    name, title, help : str
-        What it is called, what it is in a few words, and for whom, in a sentence.
-    values : dict
-        Values of `UnetRecipe` that differ from its defaults.
-    source : str
-        Where they are from.
-    """
-
-    name: str
-    title: str
-    help: str
-    values: dict[str, Any] = field(default_factory=dict)
-    source: str = "napari-cellseg"
 
 
 _MOBILE: dict[str, dict[str, Any]] = {
@@ -115,6 +93,4 @@ def preset(name: str, **changes: Any) -> UnetRecipe:
     OptionError
         Where there is no such preset, or a value is not what it must be.
     """
-    if name not in PRESETS:
-        raise OptionError(f"There is no preset '{name}'; there are {', '.join(PRESETS)}.")
-    return UnetRecipe.from_dict({**PRESETS[name].values, **changes})
+    return UnetRecipe.from_dict({**preset_values(PRESETS, name), **changes})

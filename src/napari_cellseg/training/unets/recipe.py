@@ -4,9 +4,8 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from napari_cellseg.errors import OptionError
 from napari_cellseg.models.networks.brightfield.config import (
     NETWORKS,
     STAGES,
@@ -14,6 +13,7 @@ from napari_cellseg.models.networks.brightfield.config import (
     NetworkConfig,
     network_config,
 )
+from napari_cellseg.training.runs.recipe import JsonRecipe
 from napari_cellseg.training.unets.augmentation import AugmentationConfig
 from napari_cellseg.training.unets.loss_config import LOSSES, LossConfig
 from napari_cellseg.training.unets.patches import EDGE, TargetConfig
@@ -86,7 +86,7 @@ PAPER_MEMBERS = tuple(f"{network}/{loss}" for network in ("model-1", "model-2", 
 """The paper's six runs: three networks, two losses."""
 
 
-class UnetRecipe(BaseModel):
+class UnetRecipe(JsonRecipe):
     """How an ensemble of U-Nets is trained; every value is kept in the run's folder and in the card.
 
     Defaults are the paper's (Das, Roy, Zun: High-Throughput Low-Cost Segmentation of Brightfield Microscopy
@@ -98,7 +98,6 @@ class UnetRecipe(BaseModel):
         Where a value is not what it must be; `UnetRecipe.from_dict` raises an `OptionError` instead.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     backend: ClassVar[str] = "napari_cellseg.training.unets.training"
 
     data: str = Field(description="Folder of the dataset with the corrected images.")
@@ -218,30 +217,3 @@ class UnetRecipe(BaseModel):
     def sampling(self, member: MemberRecipe) -> SamplingConfig:
         """How patches are drawn for a member."""
         return SamplingConfig(oversampling=member.oversampling, mining=member.mining, patches=self.patches)
-
-    def as_dict(self) -> dict[str, Any]:
-        """All values, as JSON holds them."""
-        return self.model_dump(mode="json")
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "UnetRecipe":
-        """A recipe from what `as_dict` gave.
-
-        Raises
-        ------
-        OptionError
-            Where a value is unknown or not what it must be.
-        """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise OptionError(f"This cannot be trained: {_in_words(error)}.") from error
-
-
-def _in_words(error: ValidationError) -> str:
-    problems = []
-    for problem in error.errors():
-        where = ".".join(str(part) for part in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ").removesuffix(".")
-        problems.append(message if not where or message.startswith(where) else f"{where}: {message}")
-    return "; ".join(problems)

@@ -1,13 +1,12 @@
 """How a YOLO segmentation network is trained: one set of values for forms, commands, run folder and card."""
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from napari_cellseg.errors import OptionError
+from napari_cellseg.training.runs.recipe import JsonRecipe, Preset, preset_values
 
 FAMILIES = {
     "yolov8": ("n", "s", "m", "l", "x"),
@@ -31,7 +30,7 @@ def architectures() -> tuple[str, ...]:
     return tuple(f"{family}{size}-seg" for family, sizes in FAMILIES.items() for size in sizes)
 
 
-class YoloRecipe(BaseModel):
+class YoloRecipe(JsonRecipe):
     """How a YOLO segmentation network is trained; every value is kept in the run's folder and in the card.
 
     Raises
@@ -40,7 +39,6 @@ class YoloRecipe(BaseModel):
         Where a value is not what it must be; `YoloRecipe.from_dict` raises an `OptionError` instead.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     backend: ClassVar[str] = "napari_cellseg.training.yolo.training"
 
     data: str = Field(description="Folder of the dataset with the corrected images.")
@@ -145,33 +143,6 @@ class YoloRecipe(BaseModel):
         """Whether `start` names a network rather than a file."""
         return Path(self.start).suffix.lower() != ".pt"
 
-    def as_dict(self) -> dict[str, Any]:
-        """All values, as JSON holds them."""
-        return self.model_dump(mode="json")
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "YoloRecipe":
-        """A recipe from what `as_dict` gave.
-
-        Raises
-        ------
-        OptionError
-            Where a value is unknown or not what it must be.
-        """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise OptionError(f"This cannot be trained: {_in_words(error)}.") from error
-
-
-def _in_words(error: ValidationError) -> str:
-    problems = []
-    for problem in error.errors():
-        where = ".".join(str(part) for part in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
-        problems.append(message if not where or message.startswith(where) else f"{where}: {message}")
-    return "; ".join(problems)
-
 
 ARTICLE = (
     "“Cell Segmentation in Microscopy Images: Accelerating Biomedical Insights with YOLOv9-Seg”, whose table "
@@ -183,27 +154,6 @@ MORPHOMETRY = (
 
 AS_YOLO_TRAIN = {"scale": "fit", "flipud": 0.0, "patience": 0}
 """What `yolo train` does where the documents say nothing; all epochs are trained."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """A recipe with a name.
-
-    Attributes
-    ----------
-    name, title, help : str
-        What it is called, what it is in a few words, and for whom, in a sentence.
-    values : dict
-        Values of `YoloRecipe` that differ from its defaults.
-    source : str
-        Where they are from.
-    """
-
-    name: str
-    title: str
-    help: str
-    values: dict[str, Any] = field(default_factory=dict)
-    source: str = "napari-cellseg"
 
 
 def _morphometry(epochs: int, help: str) -> Preset:
@@ -265,6 +215,4 @@ def preset(name: str, **changes: Any) -> YoloRecipe:
     OptionError
         Where there is no such preset, or a value is not what it must be.
     """
-    if name not in PRESETS:
-        raise OptionError(f"There is no preset '{name}'; there are {', '.join(PRESETS)}.")
-    return YoloRecipe.from_dict({**PRESETS[name].values, **changes})
+    return YoloRecipe.from_dict({**preset_values(PRESETS, name), **changes})
