@@ -8,24 +8,9 @@ from napari_cellseg.evaluation.matching import match_labels
 from napari_cellseg.instances.decoding import VoteDecoding, decode_votes
 from napari_cellseg.training.targets import pixel_targets
 
+from .ellipses import scattered_objects
+
 HALO = 80
-
-
-def scattered_objects(
-    shape: tuple[int, int], count: int, seed: int, radii: tuple[int, int] = (5, 22)
-) -> NDArray[np.int32]:
-    """Ellipses, many of them touching; an object that others would cover by more than a tenth is left out."""
-    rng = np.random.default_rng(seed)
-    labels = np.zeros(shape, np.int32)
-    for i in range(1, count + 1):
-        (a, b), angle = rng.uniform(*radii, 2), rng.uniform(0, np.pi)
-        b = np.clip(b, a / 2, 2 * a)
-        y, x = np.mgrid[: shape[0], : shape[1]] - np.array([rng.uniform(0, n) for n in shape])[:, None, None]
-        u, v = y * np.cos(angle) + x * np.sin(angle), x * np.cos(angle) - y * np.sin(angle)
-        inside = (u / a) ** 2 + (v / b) ** 2 < 1
-        if np.count_nonzero(inside & (labels == 0)) > 0.9 * np.count_nonzero(inside):
-            labels[inside & (labels == 0)] = i
-    return labels
 
 
 def ideal_maps(labels: NDArray[np.int32], noise: float = 0.0, seed: int = 0) -> NDArray[np.float32]:

@@ -13,23 +13,15 @@ from napari_cellseg.instances.maps import decode_maps, decode_maps_with_features
 from napari_cellseg.instances.mask_decoding import MaskDecoding, decode_mask
 from napari_cellseg.training.targets import pixel_targets
 
+from .ellipses import scattered_objects
+
 HALO = 60
 BY_MAP, BY_SHAPE = MaskDecoding("map"), MaskDecoding("shape")
 
 
 def cells(shape: tuple[int, int], count: int, seed: int, radii: tuple[float, float] = (5, 14)) -> NDArray:
-    """Ellipses, many of them touching, none covered by more than a tenth."""
-    rng = np.random.default_rng(seed)
-    labels = np.zeros(shape, np.int32)
-    for i in range(1, count + 1):
-        (a, b), angle = rng.uniform(*radii, 2), rng.uniform(0, np.pi)
-        b = np.clip(b, a / 1.5, 1.5 * a)
-        y, x = np.mgrid[: shape[0], : shape[1]] - np.array([rng.uniform(0, n) for n in shape])[:, None, None]
-        u, v = y * np.cos(angle) + x * np.sin(angle), x * np.cos(angle) - y * np.sin(angle)
-        inside = (u / a) ** 2 + (v / b) ** 2 < 1
-        if np.count_nonzero(inside & (labels == 0)) > 0.9 * np.count_nonzero(inside):
-            labels[inside & (labels == 0)] = i
-    return labels
+    """Roundish objects, many of them touching, none covered by more than a tenth."""
+    return scattered_objects(shape, count, seed, radii, elongation=1.5)
 
 
 def ideal_maps(labels: NDArray, noise: float = 0.0, seed: int = 0) -> NDArray[np.float32]:
