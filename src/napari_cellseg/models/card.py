@@ -201,6 +201,13 @@ class ModelCard(_Described):
     recipe: dict[str, Any] = Field(default_factory=dict, description="How it was trained, to repeat it.")
     not_for: tuple[str, ...] = Field((), description="What it should not be used for.")
     parent: str | None = Field(None, description="Name or hash of the model that it was trained from.")
+    trained_on: tuple[str, ...] = Field(
+        (), description="Hashes of the pixels of the images that its weights, or its parent's, learnt from."
+    )
+    validated_on: tuple[str, ...] = Field(
+        (), description="Hashes of the pixels of the images that picked its best epoch, or its thresholds."
+    )
+    author: str | None = Field(None, description="Who trained it.")
     export: ExportRecord | None = Field(
         None, description="How it was exported from other weights, if it was."
     )
