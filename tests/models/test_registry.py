@@ -116,6 +116,19 @@ def test_adding_and_removing(only_ours, make_model, tmp_path):
     assert list(entry.path.parent.iterdir()) == []
 
 
+def test_trainable_weights_come_and_go_with_the_model(only_ours, make_model, tmp_path):
+    weights = make_model("cells", tmp_path / "mine")
+    assert find_model(weights).trainable is None
+    weights.with_suffix(".safetensors").write_bytes(b"trainable")
+    assert find_model(weights).trainable == weights.with_suffix(".safetensors")
+    entry = add_model(weights, "my.cells")
+    assert entry.trainable == entry.path.with_name("my.cells.safetensors")
+    assert entry.trainable.read_bytes() == b"trainable"
+    assert find_model("my.cells") == entry
+    remove_model("my.cells")
+    assert list(entry.path.parent.iterdir()) == []
+
+
 def test_the_card_s_own_name_and_names_that_are_taken(only_ours, make_model, tmp_path):
     weights = make_model("cells", tmp_path / "mine")
     assert add_model(weights).card.name == "cells"

@@ -35,6 +35,9 @@ MODEL_GROUP = "napari_cellseg.models"
 WEIGHT_SUFFIXES = (".onnx", ".pt", ".pth", ".safetensors", ".engine", ".json")
 """What makes a text a file of a model rather than a name."""
 
+TRAINABLE_SUFFIX = ".safetensors"
+"""Ending of the weights that training can go on from, beside a file that runs without torch."""
+
 Origin: TypeAlias = Literal["bundled", "added", "entry point", "file"]
 _ORIGINS = {"bundled": "bundled", "added": "added", "entry point": "offered by another package"}
 Backend: TypeAlias = Callable[[ModelCard, Path, str], Model]
@@ -61,6 +64,12 @@ class ModelEntry:
     card: ModelCard
     path: Path
     origin: Origin
+
+    @property
+    def trainable(self) -> Path | None:
+        """Weights that training can go on from: a .safetensors beside the weights, of the same stem."""
+        found = self.path.with_suffix(TRAINABLE_SUFFIX)
+        return found if found != self.path and found.is_file() else None
 
 
 def bundled_folder() -> Path:
@@ -179,6 +188,8 @@ def open_model(entry: ModelEntry, device: str = "auto") -> Model:
 def add_model(path: str | Path, name: str | None = None) -> ModelEntry:
     """Add a model to the user's own, after running it once on an empty tile.
 
+    Its trainable weights, a .safetensors of the same stem beside it, come along.
+
     Parameters
     ----------
     path : str or Path
@@ -202,8 +213,9 @@ def add_model(path: str | Path, name: str | None = None) -> ModelEntry:
     folder = make_folder(added_folder())
     weights = folder / f"{name}{source.path.suffix}"
     card = source.card.model_copy(update={"name": name, "weights": weights.name})
-    with replacing(weights) as temporary:
-        shutil.copyfile(source.path, temporary)
+    _copy(source.path, weights)
+    if source.trainable is not None:
+        _copy(source.trainable, weights.with_suffix(TRAINABLE_SUFFIX))
     write_card(card, folder / f"{name}.json")
     return ModelEntry(card, weights, "added")
 
@@ -222,9 +234,12 @@ def remove_model(name: str) -> None:
     if entry.origin != "added":
         where = _ORIGINS.get(entry.origin, "a file of yours")
         raise ModelError(f"The model '{name}' is {where}; only models that you added can be removed.")
+    trainable = entry.trainable
     try:
         (entry.path.parent / f"{entry.card.name}.json").unlink()
         entry.path.unlink(missing_ok=True)
+        if trainable is not None:
+            trainable.unlink()
     except OSError as error:
         raise output_error(entry.path, error) from error
     close_models()
@@ -261,6 +276,11 @@ def close_models() -> None:
     """Forget all open models, which gives their memory back once nobody uses them."""
     with _lock:
         _cache.clear()
+
+
+def _copy(source: Path, target: Path) -> None:
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def _check_name(name: str) -> None:
