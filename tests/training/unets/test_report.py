@@ -21,7 +21,6 @@ from napari_cellseg.models.card import DISAGREEMENT, ModelCard
 from napari_cellseg.models.registry import load_model
 from napari_cellseg.pipeline import segment
 from napari_cellseg.training.runs.run import Epoch, RunFolder, append_metrics
-from napari_cellseg.training.unets import report_memory
 from napari_cellseg.training.unets.recipe import UnetRecipe
 from napari_cellseg.training.unets.report import ReportOptions, write_report
 from napari_cellseg.training.unets.report_backbones import (
@@ -271,26 +270,6 @@ def test_degraded_images_are_scored_like_any_others() -> None:
         dice.append(evaluate(found, scene.labels).summary["Dice"])
     assert table.Dice[0] == pytest.approx(np.mean(dice))
     assert table.Dice_sd[0] == pytest.approx(np.std(dice, ddof=1))
-
-
-def test_memory_of_a_gpu_is_asked_of_the_driver_after_every_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    used = iter([1.0, 3.0, 2.5])
-    monkeypatch.setattr(report_memory, "gpu_memory", lambda number: next(used))
-    monkeypatch.setattr(report_memory, "_cuda_of_torch", lambda: None)
-    watch = report_memory.MemoryWatch("cuda:1")
-    watch.look()
-    watch.look()
-    assert watch.peak("cuda:1") == report_memory.PeakMemory(2.0, report_memory.WHOLE_GPU)
-    assert watch.peak("cpu").meaning in (report_memory.PROCESS, report_memory.UNKNOWN)
-
-
-def test_memory_of_a_process_is_the_most_that_it_has_used() -> None:
-    before = report_memory.process_memory()
-    if before.meaning == report_memory.UNKNOWN:
-        pytest.skip("this system does not tell")
-    held = np.ones(int((before.gigabytes + 0.1) * 1e9 / 8))
-    del held
-    assert report_memory.process_memory().gigabytes > before.gigabytes + 0.05
 
 
 def test_cells_of_markdown_tables_keep_to_their_columns() -> None:

@@ -24,6 +24,7 @@ from napari_cellseg.models.networks.brightfield.network import (
     create_network,
 )
 from napari_cellseg.outputs import make_folder, replacing
+from napari_cellseg.training.memory import is_out_of_memory
 from napari_cellseg.training.runs.run import Epoch
 from napari_cellseg.training.unets.images import TrainingImage
 from napari_cellseg.training.unets.loading import Batch, training_batches, validation_batches
@@ -34,9 +35,6 @@ from napari_cellseg.training.unets.recipe import MemberRecipe, UnetRecipe
 from napari_cellseg.training.unets.sampling import Sampler
 from napari_cellseg.training.unets.selection import kept_epochs
 from napari_cellseg.training.unets.weights import MemberFiles
-
-NO_MEMORY = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
-"""In the errors of PyTorch where memory ran out."""
 
 STAGE = "Training"
 
@@ -362,11 +360,6 @@ def _means(found: Sequence[ImageLosses]) -> dict[str, float]:
     for name in found[0].terms:
         means[name] = float(torch.cat([losses.terms[name] for losses in found]).mean())
     return means
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of PyTorch says that memory ran out."""
-    return isinstance(error, MemoryError) or any(part in str(error).lower() for part in NO_MEMORY)
 
 
 @contextmanager

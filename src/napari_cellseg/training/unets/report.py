@@ -14,10 +14,10 @@ from napari_cellseg.models.protocols import Model
 from napari_cellseg.models.registry import load_model
 from napari_cellseg.outputs import make_folder
 from napari_cellseg.provenance import versions
+from napari_cellseg.training.memory import MemoryWatch
 from napari_cellseg.training.runs.run import RunFolder
 from napari_cellseg.training.unets.report_backbones import as_run
 from napari_cellseg.training.unets.report_images import ImageSet, ModelResult, trying_model
-from napari_cellseg.training.unets.report_memory import MemoryWatch
 from napari_cellseg.training.unets.report_robustness import SEEDS, trying_degradations
 from napari_cellseg.training.unets.report_sections import image_sections, robustness_section, run_sections
 from napari_cellseg.training.unets.report_tables import Section, write_sections

@@ -26,8 +26,8 @@ from napari_cellseg.outputs import output_errors
 from napari_cellseg.pipeline.job import segment
 from napari_cellseg.pipeline.results import Segmentation
 from napari_cellseg.statistics.summaries import summarise
+from napari_cellseg.training.memory import MemoryWatch, PeakMemory
 from napari_cellseg.training.unets.report_confidence import MAPS, MapTally
-from napari_cellseg.training.unets.report_memory import MemoryWatch, PeakMemory
 from napari_cellseg.training.yolo.tiles import sample_axes
 
 STAGE = "Reporting"

@@ -9,7 +9,7 @@ from torch import nn
 from napari_cellseg.errors import OutOfMemoryError
 from napari_cellseg.models.card import ModelCard
 from napari_cellseg.models.protocols import Tiles
-from napari_cellseg.training.unets.member import is_out_of_memory
+from napari_cellseg.training.memory import is_out_of_memory
 
 
 @dataclass(frozen=True, slots=True)

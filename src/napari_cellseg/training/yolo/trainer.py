@@ -20,6 +20,7 @@ from napari_cellseg.errors import CellSegError, TrainingError
 from napari_cellseg.events import Progress
 from napari_cellseg.models.devices import cpu_threads, first_line
 from napari_cellseg.outputs import replacing
+from napari_cellseg.training.memory import is_out_of_memory
 from napari_cellseg.training.runs.run import Epoch, Report, RunFolder
 from napari_cellseg.training.yolo.deforming import insert_deforming
 from napari_cellseg.training.yolo.recipe import YoloRecipe
@@ -40,9 +41,6 @@ METRICS = {
 
 MOST_WORKERS = 8
 """Processes that prepare pictures for a GPU; training on the CPU needs none."""
-
-NO_MEMORY = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
-"""In the errors of PyTorch where memory ran out."""
 
 PRIVATE = ("model", "data", "project", "name", "save_dir", "resume", "pretrained")
 """Arguments of ultralytics that hold somebody's paths."""
@@ -309,8 +307,7 @@ def memory_errors(trainer: YoloTrainer) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        text = str(error).lower()
-        if not isinstance(error, MemoryError) and not any(part in text for part in NO_MEMORY):
+        if not is_out_of_memory(error):
             raise
         raise TrainingError(
             f"'{trainer.device}' has too little memory for {trainer.batch_size} pictures of "

@@ -1,4 +1,4 @@
-"""The most memory that a model takes: of the GPU where one runs it, else of the process."""
+"""The most memory that a model takes, of the GPU where one runs it, else of the process; and its end."""
 
 import math
 import shutil
@@ -16,6 +16,12 @@ WHOLE_GPU = (
 PROCESS = "main memory of the whole process since it began (peak RSS), not of the model alone"
 UNKNOWN = "not known on this system"
 
+NO_MEMORY = (
+    "out of memory", "can't allocate memory", "not enough memory", "_status_alloc_failed", "bad_alloc",
+)  # fmt: skip
+"""In the errors of PyTorch where memory ran out: of CUDA, of the CPU's allocator on Linux and Windows, of
+cuBLAS and cuDNN, and of C++."""
+
 
 @dataclass(frozen=True, slots=True)
 class PeakMemory:
@@ -31,6 +37,11 @@ class PeakMemory:
 
     gigabytes: float
     meaning: str
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, of PyTorch or of Python, says that memory ran out."""
+    return isinstance(error, MemoryError) or any(part in str(error).lower() for part in NO_MEMORY)
 
 
 class MemoryWatch:
