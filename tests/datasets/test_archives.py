@@ -92,9 +92,9 @@ def test_a_bomb_is_refused(tmp_path, folder, monkeypatch):
     drain(unpacking(path, folder))
     for file in folder.iterdir():
         file.unlink()
-    monkeypatch.setattr(archives, "FREE_GROWTH", 10**6)
+    monkeypatch.setattr("napari_cellseg.archives.FREE_GROWTH", 10**6)
     assert "8,000,000" in refused(path, folder)
-    monkeypatch.setattr(archives, "MOST_GROWTH", 10**4)
+    monkeypatch.setattr("napari_cellseg.archives.MOST_GROWTH", 10**4)
     monkeypatch.setattr(archives, "MOST_FILES", 7)
     assert "more than 7 files" in refused(path, folder)
     monkeypatch.setattr(archives, "MOST_FILES", 8)

@@ -1,21 +1,17 @@
 """Archives of annotated images: unpacked only where every name is safe and the size is bounded."""
 
-import lzma
 import shutil
-import stat
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePath
 
+from napari_cellseg.archives import check_entries, checked_size, opened, pieces
 from napari_cellseg.datasets.formats.format import Format
 from napari_cellseg.datasets.formats.registry import list_formats
 from napari_cellseg.datasets.names import path_within
 from napari_cellseg.datasets.sample import Sample
-from napari_cellseg.errors import DatasetError, OutputError
+from napari_cellseg.errors import DatasetError
 from napari_cellseg.events import Job, Progress
 from napari_cellseg.outputs import make_folder
 
@@ -24,20 +20,10 @@ MOST_FILES = 1_000_000
 """Files that an archive may hold."""
 MOST_BYTES = 2**38
 """Bytes that an archive may unpack to, 256 GiB."""
-MOST_GROWTH = 200
-"""How many times its own size an archive may unpack to, beyond `FREE_GROWTH`."""
-FREE_GROWTH = 2**28
-"""Bytes that every archive may unpack to, however small it is."""
 RESERVE = 2**28
 """Bytes of the disk that stay free."""
-_CHUNK = 2**20
 _ROI = ".roi"
 _CLUTTER = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
-_ENCRYPTED = 0x1
-_DAMAGED = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, struct.error,
-    ValueError, OverflowError, MemoryError,
-)  # fmt: skip
 
 
 def is_archive(path: Path) -> bool:
@@ -54,7 +40,7 @@ def is_archive(path: Path) -> bool:
         if path.suffix.lower() == ".zip":
             raise DatasetError(f"'{path}' is no ZIP archive, or only a part of one. Copy it again.")
         return False
-    with _opened(path) as archive:
+    with opened(path, DatasetError) as archive:
         files = [entry for entry in archive.infolist() if not entry.is_dir()]
     return not files or not all(entry.filename.lower().endswith(_ROI) for entry in files)
 
@@ -76,7 +62,7 @@ def unpacking(path: Path, folder: Path) -> Job[None]:
         there twice, or would unpack to more than `MOST_FILES`, `MOST_BYTES`, `MOST_GROWTH` or the disk allow.
         All of this but damage is noticed before anything is written.
     """
-    with _opened(path) as archive:
+    with opened(path, DatasetError) as archive:
         entries = [entry for entry in archive.infolist() if not _is_clutter(entry.filename)]
         targets = _checked_names(entries, path, folder)
         total = _checked_size(entries, path, folder)
@@ -127,21 +113,6 @@ def from_archive(sample: Sample, folder: Path, archive: Path) -> Sample:
     return replace(sample, origin=replace(sample.origin, source=named))
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except (DatasetError, OutputError):
-        raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DatasetError(f"The archive '{path}' cannot be unpacked: {reason}.") from error
-    except _DAMAGED as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DatasetError(f"The archive '{path}' is damaged or of an unknown kind: {reason}.") from error
-
-
 def _is_clutter(name: str) -> bool:
     return any(part in _CLUTTER for part in name.replace("\\", "/").split("/"))
 
@@ -150,36 +121,14 @@ def _checked_names(entries: list[zipfile.ZipInfo], path: Path, folder: Path) -> 
     """Where each entry goes."""
     if len(entries) > MOST_FILES:
         raise DatasetError(f"The archive '{path}' holds more than {MOST_FILES:,} files.")
-    targets: list[Path] = []
-    kinds: dict[str, bool] = {}
-    for entry in entries:
-        mode = entry.external_attr >> 16
-        if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise DatasetError(
-                f"The archive '{path}' holds the link '{entry.filename}', which is not followed."
-            )
-        if entry.flag_bits & _ENCRYPTED:
-            raise DatasetError(f"The archive '{path}' is protected by a password. Unpack it yourself.")
-        target = path_within(folder, entry.filename, f"The archive '{path}'")
-        key = target.as_posix().casefold()
-        if key in kinds and not (kinds[key] and entry.is_dir()):
-            raise DatasetError(f"The archive '{path}' holds '{entry.filename}' twice.")
-        kinds[key] = entry.is_dir()
-        targets.append(target)
-    return targets
+    check_entries(entries, path, DatasetError)
+    return [path_within(folder, entry.filename, f"The archive '{path}'") for entry in entries]
 
 
 def _checked_size(entries: list[zipfile.ZipInfo], path: Path, folder: Path) -> int:
     """Bytes that all entries claim to unpack to."""
-    total = sum(entry.file_size for entry in entries)
-    packed = path.stat().st_size
-    if total > MOST_BYTES or total > max(FREE_GROWTH, MOST_GROWTH * packed):
-        raise DatasetError(
-            f"The archive '{path}' has {packed:,} bytes and would unpack to {total:,}. If that is meant so, "
-            "unpack it yourself and import the folder."
-        )
-    if sum(entry.compress_size for entry in entries) > packed:
-        raise DatasetError(f"The archive '{path}' is damaged: its files overlap.")
+    remedy = "If that is meant so, unpack it yourself and import the folder."
+    total = checked_size(entries, path, MOST_BYTES, remedy, DatasetError)
     free = shutil.disk_usage(folder).free
     if total + RESERVE > free:
         raise DatasetError(
@@ -194,10 +143,8 @@ def _unpacking_file(
     """Write one file; never more than the entry claims."""
     make_folder(target.parent)
     written = 0
-    with archive.open(entry) as source, target.open("xb") as file:
-        while chunk := source.read(_CHUNK):
-            written += len(chunk)
-            if written > entry.file_size:
-                raise zipfile.BadZipFile(f"'{entry.filename}' is longer than it says")
-            file.write(chunk)
+    with target.open("xb") as file:
+        for piece in pieces(archive, entry):
+            file.write(piece)
+            written += len(piece)
             yield Progress(step.stage, step.done + written, step.total, step.detail)
