@@ -57,3 +57,11 @@ def drain(job: "Job[Result]", progress: Callable[[Progress], object] | None = No
             return result
         if progress is not None:
             progress(step)
+
+
+def duration(seconds: float) -> str:
+    """A duration that a person reads: ``"40 s"``, ``"12 min"``, ``"3 h 20 min"``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -13,7 +13,7 @@ from types import FrameType, TracebackType
 from typing import Any, Protocol
 
 from napari_cellseg.errors import CellSegError, CellSegWarning
-from napari_cellseg.events import Job, Progress, Result
+from napari_cellseg.events import Job, Progress, Result, duration
 
 FAILURE = 2
 """Exit code of an error."""
@@ -131,14 +131,6 @@ def overall(progress: Progress) -> float:
         within = inner.fraction if inner.stage in WITHIN else 0.0
         return min(1.0, (progress.done + within) / progress.total)
     return progress.fraction
-
-
-def duration(seconds: float) -> str:
-    """A duration that a person reads: ``"40 s"``, ``"12 min"``, ``"3 h 20 min"``."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def run_job(job: Job[Result], react: Callable[[Progress, ProgressView], None] | None = None) -> Result:

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, 
 from superqt.utils import GeneratorWorker
 
 from napari_cellseg.errors import CellSegWarning
-from napari_cellseg.events import Job, Progress
+from napari_cellseg.events import Job, Progress, duration
 from napari_cellseg.widgets.fields import Sentence, explain
 
 
@@ -198,11 +198,4 @@ def time_left(spent: float, fraction: float) -> str:
     fraction : float
         Finished share, above 0.
     """
-    seconds = spent * (1 - fraction) / fraction
-    if seconds < 1.5:
-        return "about 1 s"
-    if seconds < 90:
-        return f"about {seconds:.0f} s"
-    if seconds < 5400:
-        return f"about {seconds / 60:.0f} min"
-    return f"about {seconds / 3600:.1f} h"
+    return f"about {duration(spent * (1 - fraction) / fraction)}"
