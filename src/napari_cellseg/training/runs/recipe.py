@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -13,6 +13,8 @@ class JsonRecipe(BaseModel):
     """A recipe whose values JSON holds; unknown ones are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    backend: ClassVar[str]
 
     def as_dict(self) -> dict[str, Any]:
         """All values, as JSON holds them."""
