@@ -13,6 +13,8 @@ import pytest
 
 from napari_cellseg.errors import TrainingError
 from napari_cellseg.events import Progress, drain
+from napari_cellseg.training.runs.control import Control
+from napari_cellseg.training.runs.estimating import Estimate, estimating
 from napari_cellseg.training.runs.process import resuming, training
 from napari_cellseg.training.runs.run import Epoch, RunFolder
 
@@ -40,6 +42,13 @@ def train(recipe, run, report, resume):
     model = run.path / "model.onnx"
     model.write_bytes(b"weights")
     return model
+
+def estimate(recipe, report):
+    from napari_cellseg.training.runs.estimating import Estimate
+    if recipe["fails"]:
+        raise ModelError("The weights are damaged.")
+    report(Progress("Estimating", 1, 1))
+    return Estimate(recipe["epochs"] * 0.3, 2**20, "this processor", "nothing but counting")
 """
 
 
@@ -131,6 +140,53 @@ def test_resuming_needs_a_run(tmp_path: Path) -> None:
 def test_an_unknown_backend_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="'no_such_module' cannot train"):
         drain(training(Counting(backend="no_such_module"), tmp_path))
+
+
+def test_a_paused_training_rests_between_two_batches_and_goes_on(tmp_path: Path) -> None:
+    control = Control()
+    job = training(Counting(epochs=4), tmp_path, control)
+    next(p for p in job if isinstance(p.payload, Epoch))
+    control.pause()
+    assert control.paused
+    assert next(p for p in job if p.stage == "Paused").payload is None
+    reached = (tmp_path / "checkpoints" / "last.txt").read_text()
+    heartbeats = [next(job) for _ in range(6)]
+    assert {p.stage for p in heartbeats} == {"Paused"}
+    assert (tmp_path / "checkpoints" / "last.txt").read_text() == reached
+    control.go_on()
+    steps: list[Progress] = []
+    assert drain(job, steps.append).is_file()
+    assert [p.payload.number for p in steps if isinstance(p.payload, Epoch)][-1] == 4
+
+
+def test_a_paused_training_can_be_closed(tmp_path: Path) -> None:
+    control = Control()
+    job = training(Counting(epochs=50), tmp_path, control)
+    next(p for p in job if isinstance(p.payload, Epoch))
+    control.pause()
+    next(p for p in job if p.stage == "Paused")
+    job.close()
+    reached = (tmp_path / "checkpoints" / "last.txt").read_text()
+    time.sleep(0.5)
+    assert (tmp_path / "checkpoints" / "last.txt").read_text() == reached
+
+
+def test_an_estimate_comes_from_the_backend_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    steps: list[Progress] = []
+    found = drain(estimating(Counting(epochs=5)), steps.append)
+    assert found == Estimate(1.5, 2**20, "this processor", "nothing but counting")
+    assert "Estimating" in [p.stage for p in steps]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_estimate_that_fails_is_told_without_a_folder_that_is_gone() -> None:
+    with pytest.raises(TrainingError, match=r"^The weights are damaged\.$"):
+        drain(estimating(Counting(fails=1)))
+    with pytest.raises(TrainingError, match="'json' cannot estimate"):
+        drain(estimating(Counting(backend="json")))
 
 
 def _is_alive(pid: int) -> bool:

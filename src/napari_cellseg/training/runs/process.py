@@ -6,26 +6,30 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from napari_cellseg.errors import TrainingError
 from napari_cellseg.events import Job, Progress
 from napari_cellseg.outputs import output_errors
+from napari_cellseg.training.runs.control import Control
 from napari_cellseg.training.runs.run import Recipe, RunFolder, read_event
+from napari_cellseg.training.runs.worker import GO_ON, PAUSED
 
-PAUSE = 0.1
+BEAT = 0.1
 """Seconds between two looks at what the process told."""
 
 PATIENCE = 2.0
 """Seconds that a cancelled process has to end by itself."""
 
 
-def training(recipe: Recipe, folder: str | Path) -> Job[Path]:
+def training(recipe: Recipe, folder: str | Path, control: Control | None = None) -> Job[Path]:
     """Train in a process of its own.
 
-    The job yields at least every `PAUSE` seconds, the last step again without its payload where there is
+    The job yields at least every `BEAT` seconds, the last step again without its payload where there is
     nothing new, so that whoever runs it can close it at any time: closing it ends the process within
     `PATIENCE` seconds, and the last checkpoint stays.
 
@@ -35,6 +39,8 @@ def training(recipe: Recipe, folder: str | Path) -> Job[Path]:
         What to train and how.
     folder : path
         Folder of the run, which must not hold one yet; made if missing.
+    control : Control, optional
+        Pauses it.
 
     Returns
     -------
@@ -50,10 +56,10 @@ def training(recipe: Recipe, folder: str | Path) -> Job[Path]:
     """
     run = RunFolder(Path(folder))
     run.begin(recipe)
-    return (yield from _running(run, resume=False))
+    return Path((yield from child_result(run, control=control)))
 
 
-def resuming(folder: str | Path) -> Job[Path]:
+def resuming(folder: str | Path, control: Control | None = None) -> Job[Path]:
     """Go on with a run that was cancelled or that failed, from its last checkpoint; otherwise as `training`.
 
     Raises
@@ -63,38 +69,73 @@ def resuming(folder: str | Path) -> Job[Path]:
     """
     run = RunFolder(Path(folder))
     run.read_recipe()
-    return (yield from _running(run, resume=True))
+    return Path((yield from child_result(run, "--resume", control=control)))
 
 
-def _running(run: RunFolder, resume: bool) -> Job[Path]:
+def child_result(
+    run: RunFolder, *options: str, control: Control | None = None, is_kept: bool = True
+) -> Job[Any]:
+    """What the process of a run gives in the end; its steps meanwhile. Otherwise as `training`.
+
+    Parameters
+    ----------
+    run : RunFolder
+        Has the recipe.
+    *options : str
+        For `napari_cellseg.training.runs.worker`.
+    control : Control, optional
+        Pauses the process.
+    is_kept : bool
+        Whether the folder stays, so that an error may name what is left in it.
+    """
+    left = partial(_what_is_left, run) if is_kept else str
     last = Progress("Starting", 0, 0, "starting the training process")
     yield last
     with output_errors(run.events):
         run.events.write_text("", encoding="utf-8")
     with output_errors(run.log), run.log.open("a", encoding="utf-8") as log:
-        process = _start(run, resume, log)
+        process = _start(run, options, log)
+    hand = _Hand(process, control or Control())
     try:
         with run.events.open(encoding="utf-8") as stream:
             for event in _events(stream, process):
+                hand.obey()
                 if event is None:
                     yield last
                 elif "failed" in event:
-                    raise TrainingError(f"{event['failed']} {_what_is_left(run)}")
+                    raise TrainingError(f"{event['failed']} {left()}".strip())
                 elif "finished" in event:
-                    return Path(event["finished"])
+                    return event["finished"]
                 else:
                     step = read_event(event)
                     last = replace(step, payload=None)
                     yield step
     finally:
         _end(process)
-    raise TrainingError(f"The training process ended {_how(process.returncode)}. {_what_is_left(run)}")
+    raise TrainingError(f"The training process ended {_how(process.returncode)}. {left()}".strip())
 
 
-def _start(run: RunFolder, resume: bool, log: IO[str]) -> "subprocess.Popen[bytes]":
+class _Hand:
+    """Tells a process to rest and to go on as a control says."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", control: Control) -> None:
+        self._process, self._control = process, control
+        self._is_resting = False
+
+    def obey(self) -> None:
+        """Tell the process what has changed."""
+        if self._control.paused == self._is_resting or self._process.stdin is None:
+            return
+        self._is_resting = self._control.paused
+        with suppress(BrokenPipeError):  # it has just ended, which is told elsewhere
+            self._process.stdin.write(PAUSED if self._is_resting else GO_ON)
+            self._process.stdin.flush()
+
+
+def _start(run: RunFolder, options: tuple[str, ...], log: IO[str]) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "napari_cellseg.training.runs.worker", str(run.path)]
     return subprocess.Popen(
-        command + ["--resume"] * resume,
+        [*command, *options],
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -117,14 +158,15 @@ def _events(stream: IO[str], process: "subprocess.Popen[bytes]") -> Iterator[dic
         if has_ended and not line:
             return
         if not line:
-            time.sleep(PAUSE)
+            time.sleep(BEAT)
             yield None
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """End the process, first by closing its input."""
     if process.stdin is not None:
-        process.stdin.close()
+        with suppress(BrokenPipeError):  # it has ended before it read the last word
+            process.stdin.close()
     try:
         process.wait(PATIENCE)
     except subprocess.TimeoutExpired:

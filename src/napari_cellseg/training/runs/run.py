@@ -100,6 +100,16 @@ class RunFolder:
         """Folder of the checkpoints."""
         return self.path / "checkpoints"
 
+    @property
+    def previews(self) -> Path:
+        """Folder of what the network found last in a few images."""
+        return self.path / "previews"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of the epochs as events of TensorBoard, where tensorboardX is installed."""
+        return self.path / "tensorboard"
+
     def begin(self, recipe: Recipe) -> None:
         """Write the recipe of a new run.
 
