@@ -174,6 +174,19 @@ def test_baseline_success_and_strata(many: tuple[list[Labels], list[Labels]]) ->
     assert report.worst(2)["F1"].tolist() == sorted(values[:9])[:2]
 
 
+def test_groups_are_the_independent_pieces(many: tuple[list[Labels], list[Labels]]) -> None:
+    predictions, truths = many
+    kept = [t.copy() if k < 6 else p for k, (p, t) in enumerate(zip(*many, strict=True))]
+    wells = [k // 3 for k in range(10)]
+    reports = evaluate_many({"old": predictions, "new": kept}, truths, groups=wells)
+    alone, grouped = (compare(reports["old"], reports["new"], by=by) for by in (None, "group"))
+    assert (alone.units, grouped.units) == (10, 4)
+    assert grouped.difference == alone.difference
+    assert grouped.jackknife.high > alone.jackknife.high
+    one = evaluate_many({"old": predictions, "new": kept}, truths, groups=["a"] * 10)
+    assert np.isnan(compare(one["old"], one["new"], by="group").jackknife.low)
+
+
 def test_two_models_on_the_same_images(many: tuple[list[Labels], list[Labels]]) -> None:
     predictions, truths = many
     perfect = [t.copy() for t in truths]
@@ -184,6 +197,8 @@ def test_two_models_on_the_same_images(many: tuple[list[Labels], list[Labels]]) 
     assert found.interval.low <= found.difference <= found.interval.high
     assert found.worse["image"].tolist() == ["image 3"]
     assert len(found.images) == 10
+    assert found.units == 10
+    assert found.jackknife.low < found.interval.low < found.interval.high < found.jackknife.high
     nearer = compare(reports["old"], reports["new"], "Hausdorff")
     assert set(nearer.images["image"][nearer.paired.better]) == {f"image {k}" for k in (1, 2, *range(4, 10))}
     table = comparison_table(reports, ("F1", "Dice"))
@@ -192,6 +207,8 @@ def test_two_models_on_the_same_images(many: tuple[list[Labels], list[Labels]]) 
     assert table["worse"][2] == 1
     with pytest.raises(OptionError, match="same images and truth"):
         compare(reports["old"], evaluate(truths, perfect))
+    with pytest.raises(OptionError, match="must be a column of groups, not 'well'; there are: none"):
+        compare(reports["old"], reports["new"], by="well")
     with pytest.raises(OptionError, match="must be one of old, new"):
         comparison_table(reports, reference="x")
     with pytest.raises(OptionError, match="at least one prediction"):

@@ -196,6 +196,9 @@ def test_classes_and_their_confusion() -> None:
     assert classes.loc["a", "precision"] == classes.loc["a", "recall"] == 0.5
     assert classes.loc["b", "AP50"] == pytest.approx(1 / 3)
     assert "misclassified" in set(report.errors.kind)
+    sums = pd.concat(report.class_tallies)[["true_objects", "predicted_objects", "tp", "found"]]
+    assert sums.loc["a"].to_numpy().tolist() == [[2, 2, 1, 2]]
+    assert sums.loc["b"].to_numpy().tolist() == [[2, 2, 1, 1]]
     with pytest.raises(OptionError, match="predicted and the true"):
         evaluate(prediction, truth, classes={1: "a"})
     with pytest.raises(OptionError, match="must not be called 'background'"):

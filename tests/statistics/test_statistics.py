@@ -9,7 +9,12 @@ from scipy import stats
 from napari_cellseg.statistics.baseline import mean_test, mean_test_from_moments, success_rate
 from napari_cellseg.statistics.calibration import reliability
 from napari_cellseg.statistics.paired import paired_difference
-from napari_cellseg.statistics.resampling import bootstrap_interval, resampling_weights, weighted_mean
+from napari_cellseg.statistics.resampling import (
+    bootstrap_interval,
+    jackknife_interval,
+    resampling_weights,
+    weighted_mean,
+)
 from napari_cellseg.statistics.summaries import summarise
 
 
@@ -85,6 +90,19 @@ def test_bootstrap_interval_covers_as_often_as_it_says() -> None:
     assert np.isnan(bootstrap_interval([1.0]).low)
     with pytest.raises(ValueError, match="level"):
         bootstrap_interval([1.0, 2.0], level=1.0)
+
+
+def test_the_jackknife_of_a_mean_is_the_interval_of_student() -> None:
+    values = np.random.default_rng(1).normal(0.1, 0.3, 5)
+    rest = (values.sum() - values) / 4
+    found = jackknife_interval(float(values.mean()), rest)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize("rest", [[], [0.5], [0.5, np.nan, 0.4]])
+def test_the_jackknife_says_nothing_of_one_case_or_an_undefined_one(rest: list[float]) -> None:
+    assert np.isnan(jackknife_interval(0.5, rest).low)
 
 
 def test_paired_difference_names_what_got_worse() -> None:

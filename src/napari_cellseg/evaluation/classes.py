@@ -67,6 +67,11 @@ def confusion_counts(
     return counts
 
 
+def found_of_class(counts: Confusion, name: str) -> int:
+    """True objects of a class that match a predicted one of whatever class."""
+    return sum(n for (true, predicted), n in counts.items() if true == name and predicted != BACKGROUND)
+
+
 def confusion_table(counts: Confusion, names: Sequence[str]) -> pd.DataFrame:
     """Confusion matrix: true classes in rows, predicted ones in columns, background last in both.
 

@@ -6,15 +6,45 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from napari_cellseg.errors import OptionError
 from napari_cellseg.evaluation.evaluating import evaluating
-from napari_cellseg.evaluation.metrics import find_metric
+from napari_cellseg.evaluation.metrics import Metric, find_metric
 from napari_cellseg.evaluation.results import Report
-from napari_cellseg.evaluation.tables import resampled_values, resampling_units
+from napari_cellseg.evaluation.tables import (
+    left_out_values,
+    pooled_values,
+    resampled_values,
+    resampling_units,
+)
 from napari_cellseg.events import Job, Progress, drain
 from napari_cellseg.statistics.paired import PairedDifference, paired_difference
-from napari_cellseg.statistics.resampling import Interval, percentile_interval
+from napari_cellseg.statistics.resampling import Interval, jackknife_interval, percentile_interval
+
+
+@dataclass(frozen=True, slots=True)
+class PooledDifference:
+    """Second against first prediction in one metric, over all images together.
+
+    Attributes
+    ----------
+    first, second, difference : float
+        The metric, and second − first; NaN where it is undefined.
+    interval : Interval
+        Bootstrap interval of the difference, both drawn on the same units.
+    jackknife : Interval
+        Its interval by the jackknife over units, which holds its level with few of them.
+    units : int
+        Independent pieces: images, or groups of them.
+    """
+
+    first: float
+    second: float
+    difference: float
+    interval: Interval
+    jackknife: Interval
+    units: int
 
 
 @dataclass(frozen=True)
@@ -31,6 +61,10 @@ class Comparison:
         second − first.
     interval : Interval
         Bootstrap interval of that difference, both drawn on the same images.
+    jackknife : Interval
+        Interval of that difference by the jackknife, which holds its level with few images.
+    units : int
+        Independent pieces that both intervals rest on: images, or groups of them.
     paired : PairedDifference
         The differences of the images.
     images : DataFrame
@@ -42,6 +76,8 @@ class Comparison:
     second: float
     difference: float
     interval: Interval
+    jackknife: Interval
+    units: int
     paired: PairedDifference
     images: pd.DataFrame
 
@@ -51,7 +87,9 @@ class Comparison:
         return self.images.iloc[self.paired.worse]
 
 
-def compare(first: Report, second: Report, metric: str = "F1", *, level: float = 0.95) -> Comparison:
+def compare(
+    first: Report, second: Report, metric: str = "F1", *, by: str | None = None, level: float = 0.95
+) -> Comparison:
     """Compare two predictions of the same images.
 
     Parameters
@@ -60,13 +98,16 @@ def compare(first: Report, second: Report, metric: str = "F1", *, level: float =
         Evaluations against the same truth, with the images in the same order.
     metric : str
         What to compare.
+    by : str, optional
+        Column of `Report.images` that says which images belong together; the intervals are then over these
+        groups. Images are independent unless it is given.
     level : float
         Level of the intervals.
 
     Raises
     ------
     OptionError
-        If the reports are not about the same images and truth.
+        If the reports are not about the same images and truth, or there is no such column.
     """
     chosen = find_metric(metric)
     key = ["image", "plane"]
@@ -79,13 +120,60 @@ def compare(first: Report, second: Report, metric: str = "F1", *, level: float =
     images = first.images[key].assign(first=a, second=b)
     paired = paired_difference(a, b, higher_is_better=chosen.better != "lower", level=level)
     images["difference"] = paired.differences
-    units = resampling_units(list(images["image"]))
-    interval = Interval(np.nan, np.nan, level)
-    if len(np.unique(units)) > 1:
-        draws = [resampled_values(report.tallies, units)[metric] for report in (first, second)]
+    units = resampling_units(list(images["image"])) if by is None else _groups(first, by)
+    pooled = pooled_difference(first.tallies, second.tallies, chosen, units, level=level)
+    return Comparison(
+        metric,
+        pooled.first,
+        pooled.second,
+        pooled.difference,
+        pooled.interval,
+        pooled.jackknife,
+        pooled.units,
+        paired,
+        images,
+    )
+
+
+def pooled_difference(
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    metric: Metric,
+    units: NDArray[np.int64],
+    *,
+    level: float = 0.95,
+) -> PooledDifference:
+    """Compare the sums of two predictions of the same images.
+
+    Parameters
+    ----------
+    first, second : DataFrame
+        A row per image, a column per sum that the metric needs.
+    metric : Metric
+        What to compare.
+    units : (n,) ndarray of int64
+        Which rows belong together.
+    level : float
+        Level of the intervals.
+    """
+    a, b = (pooled_values(tallies, [metric])[metric.name] for tallies in (first, second))
+    difference = b - a
+    count = len(np.unique(units))
+    interval = jackknife = Interval(np.nan, np.nan, level)
+    if count > 1:
+        draws = [resampled_values(t, units, metrics=[metric])[metric.name] for t in (first, second)]
         interval = percentile_interval(draws[1] - draws[0], level)
-    pooled = first.summary[metric], second.summary[metric]
-    return Comparison(metric, *pooled, pooled[1] - pooled[0], interval, paired, images)
+        rest = [left_out_values(t, units, [metric])[metric.name] for t in (first, second)]
+        jackknife = jackknife_interval(difference, rest[1] - rest[0], level)
+    return PooledDifference(a, b, difference, interval, jackknife, count)
+
+
+def _groups(report: Report, by: str) -> NDArray[np.int64]:
+    if by not in report.group_columns:
+        known = ", ".join(report.group_columns) or "none"
+        raise OptionError(f"by must be a column of groups, not {by!r}; there are: {known}.")
+    codes: NDArray[np.int64] = pd.factorize(report.images[by])[0].astype(np.int64)
+    return codes
 
 
 def comparing(predictions: Mapping[str, Any], truth: Any, **options: Any) -> Job[dict[str, Report]]:

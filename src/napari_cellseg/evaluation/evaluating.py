@@ -274,7 +274,13 @@ def _report(
         settings,
         tallies,
         tuple(pairs),
+        {name: _class_tallies(scores, name) for name in names},
     )
+
+
+def _class_tallies(scores: Sequence[ImageScore], name: str) -> pd.DataFrame:
+    """Sums of a class in each image, 0 where neither prediction nor truth has it."""
+    return pd.DataFrame([score.classes.get(name, {}) for score in scores]).fillna(0.0)
 
 
 def _ranked(

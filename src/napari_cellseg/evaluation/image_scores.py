@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cellseg.evaluation.candidates import add_candidates
-from napari_cellseg.evaluation.classes import Confusion, class_tally, confusion_counts, of_class
+from napari_cellseg.evaluation.classes import (
+    Confusion,
+    class_tally,
+    confusion_counts,
+    found_of_class,
+    of_class,
+)
 from napari_cellseg.evaluation.error_rows import Row, error_rows
 from napari_cellseg.evaluation.matching import match_overlaps
 from napari_cellseg.evaluation.mistakes import find_mistakes
@@ -120,7 +126,7 @@ def score_image(pair: LabelPair, facts: ObjectFacts, criteria: Criteria) -> Imag
         confusion = confusion_counts(overlaps, matching, *classes)
         for name in sorted({*classes[0], *classes[1]}):
             own = of_class(overlaps, *classes, name)
-            by_class[name] = class_tally(own, criteria.iou)
+            by_class[name] = class_tally(own, criteria.iou) | {"found": found_of_class(confusion, name)}
             if facts.confidence is not None:
                 ranked[name] = rank_detections(own, confidences_of(own.prediction, facts.confidence))
     errors = error_rows(pair, mistakes, matching, classes)

@@ -78,6 +78,9 @@ class Report:
         Confidence against the share of detections that are right, where confidences are given.
     settings : dict
         How it was evaluated.
+    class_tallies : dict of str to DataFrame
+        Sums of each class, a row per row of `images`: those of objects, matched within the class, and
+        ``found``, the true objects of the class that match one of any class. Empty where none are given.
     """
 
     summary: dict[str, float]
@@ -92,6 +95,7 @@ class Report:
     settings: dict[str, Any]
     tallies: pd.DataFrame = field(repr=False)
     pairs: tuple[ImagePair, ...] = field(repr=False)
+    class_tallies: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         return f"<Report: {self.sentence()}>"

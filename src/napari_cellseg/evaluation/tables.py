@@ -59,13 +59,26 @@ def resampling_units(images: Sequence[str]) -> NDArray[np.int64]:
 
 
 def resampled_values(
-    tallies: pd.DataFrame, units: NDArray[np.int64], resamples: int = RESAMPLES, seed: int = 0
+    tallies: pd.DataFrame,
+    units: NDArray[np.int64],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    metrics: Sequence[Metric] = METRICS,
 ) -> dict[str, NDArray[np.float64]]:
     """Every metric of all images together, in each bootstrap resample of units."""
     by_unit = tallies.groupby(units, sort=True).sum().to_numpy(float)
     drawn = resampled_sums(by_unit, resamples, seed)
     sums: Sums = {name: drawn[:, i] for i, name in enumerate(tallies)}
-    return compute_metrics(sums)
+    return compute_metrics(sums, metrics)
+
+
+def left_out_values(
+    tallies: pd.DataFrame, units: NDArray[np.int64], metrics: Sequence[Metric] = METRICS
+) -> dict[str, NDArray[np.float64]]:
+    """Every metric of all images together without one unit at a time, (units,) each."""
+    by_unit = tallies.groupby(units, sort=True).sum()
+    rest = by_unit.sum() - by_unit
+    return compute_metrics({name: rest[name].to_numpy(float) for name in rest}, metrics)
 
 
 def metric_table(tallies: pd.DataFrame, images: Sequence[str], level: float = 0.95) -> pd.DataFrame:

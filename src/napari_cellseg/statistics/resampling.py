@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 Weights = NDArray[np.float64]
 Values = NDArray[np.float64]
@@ -98,6 +99,35 @@ def percentile_interval(draws: ArrayLike, level: float = 0.95) -> Interval:
         return Interval(np.nan, np.nan, level)
     low, high = np.quantile(finite, ((1 - level) / 2, (1 + level) / 2))
     return Interval(float(low), float(high), level)
+
+
+def jackknife_interval(estimate: float, left_out: ArrayLike, level: float = 0.95) -> Interval:
+    """Interval of an estimate from its values without one case at a time.
+
+    Parameters
+    ----------
+    estimate : float
+        From all n cases.
+    left_out : (n,) array-like of float
+        The same without each of them.
+    level : float
+        Level of the interval.
+
+    Returns
+    -------
+    Interval
+        estimate ± t(n − 1) · jackknife standard error (Tukey 1958, Ann. Math. Stat. 29: 614), which is not
+        too narrow with few cases, as percentiles of a bootstrap are. NaN below two cases, and where the
+        estimate is undefined without one of them.
+    """
+    _check_level(level)
+    values = np.asarray(left_out, float)
+    n = len(values)
+    if n < 2 or not np.isfinite([estimate, *values]).all():
+        return Interval(np.nan, np.nan, level)
+    error = np.sqrt((n - 1) / n * ((values - values.mean()) ** 2).sum())
+    reach = float(stats.t.ppf((1 + level) / 2, n - 1) * error)
+    return Interval(estimate - reach, estimate + reach, level)
 
 
 def weighted_mean(values: Values, weights: Weights) -> Values:

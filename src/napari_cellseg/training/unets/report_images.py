@@ -3,12 +3,8 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pandas as pd
@@ -16,19 +12,17 @@ from numpy.typing import NDArray
 
 from napari_cellseg.datasets.sample import Sample
 from napari_cellseg.datasets.store import Dataset
-from napari_cellseg.errors import CellSegWarning, OptionError
+from napari_cellseg.errors import OptionError
 from napari_cellseg.evaluation.evaluating import evaluating
 from napari_cellseg.evaluation.results import LITERATURE_METRICS, Report
 from napari_cellseg.events import Job, Progress
 from napari_cellseg.images.channels import Channel
 from napari_cellseg.models.protocols import Model
-from napari_cellseg.outputs import output_errors
-from napari_cellseg.pipeline.job import segment
 from napari_cellseg.pipeline.results import Segmentation
 from napari_cellseg.statistics.summaries import summarise
+from napari_cellseg.training.examination import labels_on_disk, scratch_folder, segment_sample
 from napari_cellseg.training.memory import MemoryWatch, PeakMemory
 from napari_cellseg.training.unets.report_confidence import MAPS, MapTally
-from napari_cellseg.training.yolo.tiles import sample_axes
 
 STAGE = "Reporting"
 
@@ -187,19 +181,21 @@ def trying_model(
     truth: dict[str, NDArray[np.int32]] = {}
     classes: dict[str, Any] = {}
     seconds, sizes = [], []
-    with _scratch() as folder:
+    with scratch_folder() as folder:
         for done, sample in enumerate(images.samples()):
             yield Progress(STAGE, done, len(images.names), f"{name}: {sample.name}")
             began = time.perf_counter()
-            found = _segmented(sample, model, images.channel, confidence, kept)
+            found = segment_sample(
+                sample, model, channel=images.channel, confidence=confidence, keep_maps=kept
+            )
             seconds.append(time.perf_counter() - began)
             sizes.append(found.labels.size / 1e6)
             watch.look()
             if tally is not None:
                 tally.add(found.labels, sample.annotation.labels, dict(found.maps))
-            labels = _on_disk(found.labels, folder / f"{done}_found.npy")
+            labels = labels_on_disk(found.labels, folder / f"{done}_found.npy")
             predicted[sample.name] = replace(found, labels=labels, maps={})
-            truth[sample.name] = _on_disk(sample.annotation.labels, folder / f"{done}_true.npy")
+            truth[sample.name] = labels_on_disk(sample.annotation.labels, folder / f"{done}_true.npy")
             classes[sample.name] = sample.annotation.objects
         several = len(model.card.classes) > 1
         report = yield from evaluating(
@@ -210,23 +206,6 @@ def trying_model(
             truth_classes=classes if several else None,
         )
     return ModelResult(name, model.device, report, tally, seconds, sizes, watch.peak(model.device))
-
-
-def _segmented(
-    sample: Sample, model: Model, channel: Channel, confidence: float | None, kept: Sequence[str]
-) -> Segmentation:
-    pixels = sample.pixels()
-    axes, chosen = sample_axes(pixels, channel)
-    with catch_warnings():
-        simplefilter("ignore", CellSegWarning)
-        return segment(
-            sample.training_pixels(pixels),
-            model,
-            axes=axes,
-            channel=chosen,
-            confidence=confidence,
-            keep_maps=kept,
-        )
 
 
 def image_table(results: Sequence[ModelResult]) -> pd.DataFrame:
@@ -311,16 +290,3 @@ def resource_table(results: Sequence[ModelResult]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def _on_disk(labels: Any, path: Path) -> NDArray[np.int32]:
-    with output_errors(path):
-        np.save(path, labels)
-    return np.load(path, mmap_mode="r")
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """A folder for label images, removed afterwards."""
-    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows keeps what is still open
-        yield Path(folder)

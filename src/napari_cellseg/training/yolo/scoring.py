@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 from typing import Any, Protocol
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_cellseg.datasets.sample import Sample, Split
+from napari_cellseg.datasets.sample import Split
 from napari_cellseg.datasets.store import Dataset
-from napari_cellseg.errors import CellSegWarning, TrainingError
+from napari_cellseg.errors import TrainingError
 from napari_cellseg.evaluation.evaluating import evaluating
 from napari_cellseg.evaluation.ranking import RECALLS, RankedPrecision
 from napari_cellseg.evaluation.results import Report
@@ -22,11 +21,11 @@ from napari_cellseg.events import Job, Progress
 from napari_cellseg.images.channels import Channel
 from napari_cellseg.models.card import CalibrationBin, Score
 from napari_cellseg.models.protocols import Model
-from napari_cellseg.outputs import make_folder, output_errors
-from napari_cellseg.pipeline.job import segment
+from napari_cellseg.outputs import make_folder
 from napari_cellseg.pipeline.results import Segmentation
+from napari_cellseg.training.examination import labels_on_disk, segment_sample
 from napari_cellseg.training.yolo.recipe import YoloRecipe
-from napari_cellseg.training.yolo.tiles import Tiles, dataset_hashes, sample_axes
+from napari_cellseg.training.yolo.tiles import Tiles, dataset_hashes
 
 STAGE = "Scoring"
 
@@ -121,21 +120,13 @@ class Examination:
         for done, name in enumerate(names):
             yield Progress(STAGE, done, len(names), f"{split}: {name}")
             sample = self.dataset.sample(name)
-            found = self._segment(sample, confidence)
-            labels = _on_disk(found.labels, self.folder / f"{done}_found.npy")
+            found = segment_sample(sample, self.model, channel=self.recipe.channel, confidence=confidence)
+            labels = labels_on_disk(found.labels, self.folder / f"{done}_found.npy")
             predicted[name] = replace(found, labels=labels)
-            truth[name] = _on_disk(sample.annotation.labels, self.folder / f"{done}_true.npy")
+            truth[name] = labels_on_disk(sample.annotation.labels, self.folder / f"{done}_true.npy")
             classes[name] = sample.annotation.objects
         several = len(self.model.card.classes) > 1
         return (yield from evaluating(predicted, truth, truth_classes=classes if several else None))
-
-    def _segment(self, sample: Sample, confidence: float | None) -> Segmentation:
-        pixels = sample.pixels()
-        axes, channel = sample_axes(pixels, self.recipe.channel)
-        shown = sample.training_pixels(pixels)
-        with catch_warnings():
-            simplefilter("ignore", CellSegWarning)
-            return segment(shown, self.model, axes=axes, channel=channel, confidence=confidence)
 
 
 def _unchanged(dataset: Dataset, tiles: Tiles) -> dict[str, list[str]]:
@@ -200,12 +191,6 @@ def calibration_bins(report: Report) -> tuple[CalibrationBin, ...]:
         CalibrationBin(confidence=round(float(c), 4), objects=int(n), precision=round(float(p), 4))
         for n, c, p in zip(found.counts, found.confidence, found.correct, strict=True)
     )
-
-
-def _on_disk(labels: NDArray[np.int32], path: Path) -> NDArray[np.int32]:
-    with output_errors(path):
-        np.save(path, labels)
-    return np.load(path, mmap_mode="r")
 
 
 @contextmanager
