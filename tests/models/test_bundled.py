@@ -42,6 +42,14 @@ def test_the_card_says_where_it_comes_from(entry):
     assert card.not_for
 
 
+@pytest.mark.parametrize("entry", BUNDLED, ids=lambda entry: entry.card.name)
+def test_the_card_names_each_image_by_the_hash_of_its_pixels(entry):
+    learnt, checked = set(entry.card.trained_on), set(entry.card.validated_on)
+    assert len(learnt) == sum(source.train_images for source in entry.card.data)
+    assert len(checked) == sum(source.validation_images for source in entry.card.data)
+    assert not learnt & checked
+
+
 def test_no_weights_without_a_card():
     folder = registry.bundled_folder()
     assert {path.stem for path in folder.glob("*.onnx")} == {path.stem for path in folder.glob("*.json")}

@@ -14,6 +14,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from napari_cellseg.datasets.encoding import pixels_hash
+from napari_cellseg.images.reading import read_image
 from napari_cellseg.instances.decoding import VoteDecoding
 from napari_cellseg.models.networks.session import open_maps
 from napari_cellseg.training.augmentation import Augmentation
@@ -118,12 +122,27 @@ def release_folder(name: str, folder: Path, data: Path, out: Path) -> dict[str, 
 
     path = folder / f"{name}.json"
     samples = read_samples(data, MODELS[name].sources, "val")
-    card = read_card(path).model_copy(update={"decoder": MODELS[name].decoding})
+    known = {
+        "decoder": MODELS[name].decoding,
+        "trained_on": image_hashes(data, MODELS[name].sources, "train"),
+        "validated_on": image_hashes(data, MODELS[name].sources, "val"),
+    }
+    card = read_card(path).model_copy(update=known)
     released = release(card, folder / f"{name}.onnx", samples)
     write_card(released.card, path)
     write_pictures(released.segmented, out / f"{name}_pictures.png")
     write_reliability(released.calibration, out / f"{name}_reliability.png")
     return released.as_dict()
+
+
+def image_hashes(data: Path, sources: Sequence[str], part: str) -> tuple[str, ...]:
+    """Hashes of the pixels of one part (``"train"`` or ``"val"``) of a folder's sets, as cards hold them."""
+    found = set()
+    for source in sources:
+        split = json.loads((data / source / "split.json").read_text(encoding="utf-8"))
+        for name in split[part]:
+            found.add(pixels_hash(np.asarray(read_image(data / source / "images" / f"{name}.png").data)))
+    return tuple(sorted(found))
 
 
 def _scores(predict: Predict, data: Path, model: BundledModel, part: str) -> dict[str, Any]:
