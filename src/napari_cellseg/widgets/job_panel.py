@@ -1,56 +1,15 @@
 """A long job in a thread: progress bar, time left, Cancel."""
 
 import time
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from threading import Event
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any
 
-from napari.qt.threading import create_worker
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
-from superqt.utils import GeneratorWorker
 
-from napari_cellseg.errors import CellSegWarning
 from napari_cellseg.events import Job, Progress, duration
 from napari_cellseg.widgets.fields import Sentence, explain
-
-
-@dataclass(frozen=True)
-class _Success:
-    result: Any
-
-
-@dataclass(frozen=True)
-class _Failure:
-    error: Exception
-
-
-@dataclass(frozen=True)
-class _Cancelled:
-    pass
-
-
-_Outcome: TypeAlias = _Success | _Failure | _Cancelled
-
-
-def _contained(job: Job[Any], stop: Event) -> Generator[Progress, None, _Outcome]:
-    """Run a job until it ends or `stop` is set, and let go of all that it holds.
-
-    An error is a result, because superqt takes a RuntimeError for a deleted worker.
-    """
-    try:
-        while not stop.is_set():
-            try:
-                step = next(job)
-            except StopIteration as end:
-                return _Success(end.value)
-            yield step
-        return _Cancelled()
-    except Exception as error:
-        return _Failure(error)
-    finally:
-        job.close()
+from napari_cellseg.widgets.job_runner import JobRunner
 
 
 class JobPanel(QWidget):
@@ -75,8 +34,7 @@ class JobPanel(QWidget):
     def __init__(self, parent: QWidget | None = None, *, step: str = "tile") -> None:
         super().__init__(parent)
         self._step = step
-        self._worker: GeneratorWorker | None = None
-        self._stop = Event()
+        self._runner = JobRunner(self)
         self._stage, self._since = "", 0.0
         self.bar = QProgressBar()
         self.bar.setAccessibleName("Progress")
@@ -93,53 +51,41 @@ class JobPanel(QWidget):
         layout.addLayout(row)
         layout.addWidget(self.line)
         self.setVisible(False)
+        self._runner.progressed.connect(self._on_progress)
+        self._runner.running_changed.connect(self._on_running)
+        for name in ("succeeded", "failed", "cancelled", "warned"):
+            getattr(self._runner, name).connect(getattr(self, name))
 
     @property
     def running(self) -> bool:
         """Whether a job is running."""
-        return self._worker is not None
+        return self._runner.running
 
     def start(self, job: Job[Any]) -> None:
         """Run a job in a thread."""
-        if self.running:
-            raise RuntimeError("a job is running already")
-        self._stop = Event()
-        worker = create_worker(
-            _contained, job, self._stop, _worker_class=GeneratorWorker, _ignore_errors=True
-        )
-        worker.yielded.connect(self._on_progress)
-        worker.returned.connect(self._on_returned)
-        worker.aborted.connect(self._on_aborted)
-        worker.warned.connect(self._on_warned)
-        self._worker = worker
         self._stage = ""
         self.bar.setRange(0, 0)
         self.bar.setFormat("")
         self.line.say("Starting…")
         self.cancel_button.setEnabled(True)
-        self.setVisible(True)
-        self.running_changed.emit(True)
-        worker.start()
+        self._runner.start(job)
 
     def cancel(self) -> None:
         """Ask the job to stop; it does between two tiles."""
-        if self._worker is not None:
+        if self.running:
             self.cancel_button.setEnabled(False)
             self.line.say(f"Stopping after this {self._step}…")
-            self._stop.set()
+            self._runner.cancel()
 
     def close_job(self) -> Callable[[], None]:
         """What stops the job even when this panel is gone already."""
+        return self._runner.close_job()
 
-        def stop() -> None:
-            self._worker = None
-            self._stop.set()
-
-        return stop
+    def _on_running(self, running: bool) -> None:
+        self.setVisible(running)
+        self.running_changed.emit(running)
 
     def _on_progress(self, progress: Progress) -> None:
-        if self._worker is None:
-            return
         if progress.stage != self._stage:
             self._stage, self._since = progress.stage, time.monotonic()
         known = progress.total > 0
@@ -158,34 +104,6 @@ class JobPanel(QWidget):
             spent = time.monotonic() - self._since
             parts.append(f"{time_left(spent, progress.fraction)} left")
         return ", ".join(parts)
-
-    def _on_returned(self, outcome: _Outcome) -> None:
-        if not self._end():
-            return
-        if isinstance(outcome, _Cancelled):
-            self.cancelled.emit()
-            return
-        if isinstance(outcome, _Failure):
-            self.failed.emit(outcome.error)
-        else:
-            self.succeeded.emit(outcome.result)
-
-    def _on_aborted(self) -> None:
-        if self._end():
-            self.cancelled.emit()
-
-    def _on_warned(self, warning: tuple[Any, ...]) -> None:
-        if isinstance(warning[0], CellSegWarning):
-            self.warned.emit(str(warning[0]))
-
-    def _end(self) -> bool:
-        """The job is over; whether anybody still waits for it."""
-        if self._worker is None:
-            return False
-        self._worker = None
-        self.setVisible(False)
-        self.running_changed.emit(False)
-        return True
 
 
 def time_left(spent: float, fraction: float) -> str:
