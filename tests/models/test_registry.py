@@ -10,8 +10,9 @@ import pytest
 
 from napari_cellseg.errors import CellSegWarning, ModelError, OptionError, OutputError
 from napari_cellseg.instances.instance import Instances
-from napari_cellseg.models import onnx, registry
-from napari_cellseg.models.registry import add_model, find_model, list_models, load_model, remove_model
+from napari_cellseg.models import collection, onnx, registry
+from napari_cellseg.models.collection import add_model, remove_model, rename_model
+from napari_cellseg.models.registry import find_model, list_models, load_model
 
 
 def names():
@@ -296,8 +297,62 @@ def test_a_half_written_model_is_not_listed(only_ours, make_model, tmp_path, mon
     def fail(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(registry, "write_card", fail)
+    monkeypatch.setattr(collection, "write_card", fail)
     with pytest.raises(OSError, match="No space left"):
         add_model(make_model("cells", tmp_path / "mine"))
     assert names() == [("nuclei", "bundled")]
     assert json.loads(only_ours.with_suffix(".json").read_text())["name"] == "nuclei"
+
+
+def test_renaming(only_ours, make_model, tmp_path):
+    weights = make_model("cells", tmp_path / "mine", author="Ada")
+    weights.with_suffix(".safetensors").write_bytes(b"trainable")
+    before = add_model(weights)
+    entry = rename_model("Cells", "better.cells")
+    assert entry == find_model("better.cells")
+    assert entry.card == before.card.model_copy(update={"name": "better.cells", "weights": entry.path.name})
+    assert entry.trainable.read_bytes() == b"trainable"
+    assert {path.name for path in entry.path.parent.iterdir()} == {
+        "better.cells.onnx", "better.cells.json", "better.cells.safetensors",
+    }  # fmt: skip
+    assert rename_model("better.cells", "better.cells") == entry
+    upper = rename_model("better.cells", "Better.Cells")
+    assert upper == find_model("better.cells")
+    assert names() == [("nuclei", "bundled"), ("Better.Cells", "added")]
+    remove_model("Better.Cells")
+    assert list(entry.path.parent.iterdir()) == []
+
+
+def test_what_cannot_be_renamed(only_ours, make_model, tmp_path):
+    add_model(make_model("cells", tmp_path / "mine"))
+    with pytest.raises(ModelError, match="only models that you added can be renamed"):
+        rename_model("nuclei", "mine")
+    with pytest.raises(OptionError, match="'nuclei' is taken"):
+        rename_model("cells", "nuclei")
+    with pytest.raises(OptionError, match="must be 1 to 80"):
+        rename_model("cells", "../cells")
+    with pytest.raises(OptionError, match="must be 1 to 80"):
+        rename_model("cells", "")
+    assert names() == [("nuclei", "bundled"), ("cells", "added")]
+
+
+def test_a_crash_while_renaming_loses_nothing(only_ours, make_model, tmp_path, monkeypatch):
+    add_model(make_model("cells", tmp_path / "mine"))
+    monkeypatch.setattr(collection, "_delete", lambda entry: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        rename_model("cells", "other")
+    assert names() == [("nuclei", "bundled"), ("cells", "added"), ("other", "added")]
+
+
+def test_files_of_another_model_are_never_replaced(only_ours, make_model, tmp_path):
+    make_model("twin", registry.added_folder(), name="other")
+    with pytest.raises(OptionError, match="files of the model 'other' are called 'twin'"):
+        add_model(make_model("twin", tmp_path / "mine"))
+    remove_model("other")
+    assert add_model(tmp_path / "mine" / "twin.onnx").card.name == "twin"
+
+
+def test_trainable_weights_of_a_model_that_was_half_written_are_forgotten(only_ours, make_model, tmp_path):
+    registry.added_folder().mkdir(parents=True)
+    (registry.added_folder() / "cells.safetensors").write_bytes(b"of another model")
+    assert add_model(make_model("cells", tmp_path / "mine")).trainable is None

@@ -28,8 +28,9 @@ from napari_cellseg.errors import (
 from napari_cellseg.images.simulation.fluorescence import simulate_fluorescence
 from napari_cellseg.models import ultralytics as backend
 from napari_cellseg.models.card import file_hash, read_card, write_card
+from napari_cellseg.models.collection import add_model
 from napari_cellseg.models.embedded import embedded_card
-from napari_cellseg.models.registry import add_model, find_model, list_models, load_model
+from napari_cellseg.models.registry import find_model, list_models, load_model
 from napari_cellseg.models.trust import trust_file
 from napari_cellseg.models.ultralytics import UltralyticsModel
 from napari_cellseg.models.yolo import OnnxYoloModel

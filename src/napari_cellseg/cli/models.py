@@ -54,7 +54,7 @@ def add(
     ] = False,
 ) -> None:
     """Add a model to your own, after running it once; it can then be used by name."""
-    from napari_cellseg.models.registry import add_model
+    from napari_cellseg.models.collection import add_model
     from napari_cellseg.models.trust import trust_file
 
     if trust:
@@ -66,7 +66,7 @@ def add(
 @app.command()
 def remove(name: Annotated[str, typer.Argument(help="The model's name.", show_default=False)]) -> None:
     """Remove a model that you added."""
-    from napari_cellseg.models.registry import remove_model
+    from napari_cellseg.models.collection import remove_model
 
     remove_model(name)
     typer.echo(f"Removed '{name}'.")

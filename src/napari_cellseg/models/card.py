@@ -282,7 +282,7 @@ def parse_card(text: str | bytes, source: str, **known: Any) -> ModelCard:
     try:
         return ModelCard.model_validate({**raw, **known} if isinstance(raw, dict) else raw)
     except ValidationError as error:
-        raise ModelError(f"{source} is not a valid model card: {_in_words(error)}.") from error
+        raise ModelError(f"{source} is not a valid model card: {in_words(error)}.") from error
 
 
 def read_card(path: str | Path) -> ModelCard:
@@ -351,7 +351,8 @@ def refresh_card(path: str | Path) -> ModelCard:
     return refreshed
 
 
-def _in_words(error: ValidationError) -> str:
+def in_words(error: ValidationError) -> str:
+    """What is wrong with a text that should be a card, or something like it."""
     problems = []
     for problem in error.errors():
         where = ".".join(str(part) for part in problem["loc"])

@@ -1,8 +1,6 @@
 """The models that are there: bundled, added by the user, offered by other packages, or a file."""
 
 import difflib
-import re
-import shutil
 import threading
 import warnings
 from collections import OrderedDict
@@ -15,16 +13,16 @@ from typing import Literal, TypeAlias, cast
 
 import numpy as np
 
-from napari_cellseg.errors import CellSegError, CellSegWarning, ModelError, OptionError
+from napari_cellseg.errors import CellSegError, CellSegWarning, ModelError
 from napari_cellseg.folders import data_folder
 from napari_cellseg.instances.instance import Instances
-from napari_cellseg.models.card import NAME_PATTERN, ModelCard, card_text, file_hash, read_card, write_card
+from napari_cellseg.models.card import ModelCard, card_text, file_hash, read_card
 from napari_cellseg.models.devices import device_number, resolve_device
 from napari_cellseg.models.embedded import embedded_card
 from napari_cellseg.models.onnx import OnnxPixelModel
 from napari_cellseg.models.protocols import InstanceModel, Model, PixelModel
+from napari_cellseg.models.trust import check_trusted
 from napari_cellseg.models.yolo import OnnxYoloModel
-from napari_cellseg.outputs import make_folder, output_error, replacing
 
 BACKEND_GROUP = "napari_cellseg.backends"
 """Entry points that run models, each a callable ``(card, weights, device) -> model`` named as in the card."""
@@ -35,11 +33,15 @@ MODEL_GROUP = "napari_cellseg.models"
 WEIGHT_SUFFIXES = (".onnx", ".pt", ".pth", ".safetensors", ".engine", ".json")
 """What makes a text a file of a model rather than a name."""
 
+PACKAGE_SUFFIXES = (".cellseg", ".zip")
+"""Endings of models that are packed as one file, to be added before they are used."""
+
 TRAINABLE_SUFFIX = ".safetensors"
 """Ending of the weights that training can go on from, beside a file that runs without torch."""
 
 Origin: TypeAlias = Literal["bundled", "added", "entry point", "file"]
-_ORIGINS = {"bundled": "bundled", "added": "added", "entry point": "offered by another package"}
+ORIGINS = {"bundled": "bundled", "added": "added", "entry point": "offered by another package"}
+"""What a model is that has a name, in words."""
 Backend: TypeAlias = Callable[[ModelCard, Path, str], Model]
 
 _OPEN_MODELS = 4
@@ -58,12 +60,15 @@ class ModelEntry:
     path : Path
         Its weights file.
     origin : str
-        ``"bundled"``, ``"added"`` (by `add_model`), ``"entry point"`` (of another package), or ``"file"``.
+        ``"bundled"``, ``"added"`` (by the user), ``"entry point"`` (of another package), or ``"file"``.
+    card_path : Path, optional
+        The card's file; none where the card is inside the weights, or made up from what they say.
     """
 
     card: ModelCard
     path: Path
     origin: Origin
+    card_path: Path | None = None
 
     @property
     def trainable(self) -> Path | None:
@@ -101,7 +106,7 @@ def list_models() -> list[ModelEntry]:
         if key in entries:
             warnings.warn(
                 f"The model of '{path}' is left out: its name '{entry.card.name}' is taken by a model that "
-                f"is {_ORIGINS[entries[key].origin]}.",
+                f"is {ORIGINS[entries[key].origin]}.",
                 CellSegWarning,
                 stacklevel=2,
             )
@@ -130,12 +135,36 @@ def find_model(model: str | Path) -> ModelEntry:
         if entry.card.name.casefold() == str(model).casefold():
             return entry
     if len(path.parts) > 1 or path.suffix.lower() in WEIGHT_SUFFIXES or path.is_file():
-        return _entry_of_file(path)
+        return entry_of_file(path)
     names = [entry.card.name for entry in entries]
     close = difflib.get_close_matches(str(model).casefold(), names, n=1)
     hint = f" Did you mean '{close[0]}'?" if close else ""
     known = ", ".join(f"'{name}'" for name in names) or "none"
     raise ModelError(f"There is no model '{model}'.{hint} Known models: {known}; a file's path works too.")
+
+
+def entry_of_file(path: Path) -> ModelEntry:
+    """The model of a weights file or a card; see `find_model`.
+
+    Raises
+    ------
+    ModelError
+        Where it is missing, or its card is missing or not valid.
+    """
+    if not path.is_file():
+        raise ModelError(f"There is no model file '{path}'.")
+    if path.suffix.lower() in PACKAGE_SUFFIXES:
+        raise ModelError(f"'{path}' is a packed model. Add it to your models, then use it by its name.")
+    if path.suffix.lower() == ".json":
+        return _entry_of_card(path, "file")
+    card_path = _card_beside(path)
+    card = read_card(card_path) if card_path else _told_by(path, path.stat().st_mtime_ns)
+    if card is None:
+        raise ModelError(
+            f"The weights '{path}' have no model card, so nobody knows what they expect. "
+            f"Put the card beside them, as '{path.stem}.json'."
+        )
+    return ModelEntry(card, path, "file", card_path)
 
 
 def load_model(model: str | Path | Model = "nuclei", device: str = "auto") -> Model:
@@ -169,9 +198,11 @@ def load_model(model: str | Path | Model = "nuclei", device: str = "auto") -> Mo
     return open_model(find_model(model), device)
 
 
-def open_model(entry: ModelEntry, device: str = "auto") -> Model:
-    """The model of an entry, ready to run; see `load_model`."""
+def open_model(entry: ModelEntry, device: str = "auto", *, keep: bool = True) -> Model:
+    """The model of an entry, ready to run; see `load_model`. Unless it is kept it is opened anew."""
     device_number(device)
+    if not keep:
+        return _open(entry, device)
     on_cpu = entry.card.backend == "onnx" and resolve_device(device).name == "cpu"
     key = (card_text(entry.card) + str(entry.path), "cpu" if on_cpu else device)
     with _lock:
@@ -183,66 +214,6 @@ def open_model(entry: ModelEntry, device: str = "auto") -> Model:
         while len(_cache) > _OPEN_MODELS:
             _cache.popitem(last=False)
     return model
-
-
-def add_model(path: str | Path, name: str | None = None) -> ModelEntry:
-    """Add a model to the user's own, after running it once on an empty tile.
-
-    Its trainable weights, a .safetensors of the same stem beside it, come along.
-
-    Parameters
-    ----------
-    path : str or Path
-        A weights file with its card beside or inside it, or a card.
-    name : str, optional
-        What to call it: letters, digits, dots, dashes and underscores. The card's own name if not given.
-
-    Raises
-    ------
-    ModelError
-        Where the file is no model, does not fit its card, or does not run.
-    OptionError
-        Where the name is not allowed or taken.
-    OutputError
-        Where the user's folder cannot be written.
-    """
-    source = _entry_of_file(Path(path).expanduser())
-    name = source.card.name if name is None else name
-    _check_name(name)
-    check_model(_open(source, "cpu"))
-    folder = make_folder(added_folder())
-    weights = folder / f"{name}{source.path.suffix}"
-    card = source.card.model_copy(update={"name": name, "weights": weights.name})
-    _copy(source.path, weights)
-    if source.trainable is not None:
-        _copy(source.trainable, weights.with_suffix(TRAINABLE_SUFFIX))
-    write_card(card, folder / f"{name}.json")
-    return ModelEntry(card, weights, "added")
-
-
-def remove_model(name: str) -> None:
-    """Remove a model that was added with `add_model`; its file of origin stays.
-
-    Raises
-    ------
-    ModelError
-        Where there is no such model, or it was not added by the user.
-    OutputError
-        Where the files cannot be deleted.
-    """
-    entry = find_model(name)
-    if entry.origin != "added":
-        where = _ORIGINS.get(entry.origin, "a file of yours")
-        raise ModelError(f"The model '{name}' is {where}; only models that you added can be removed.")
-    trainable = entry.trainable
-    try:
-        (entry.path.parent / f"{entry.card.name}.json").unlink()
-        entry.path.unlink(missing_ok=True)
-        if trainable is not None:
-            trainable.unlink()
-    except OSError as error:
-        raise output_error(entry.path, error) from error
-    close_models()
 
 
 def check_model(model: Model) -> None:
@@ -278,25 +249,6 @@ def close_models() -> None:
         _cache.clear()
 
 
-def _copy(source: Path, target: Path) -> None:
-    with replacing(target) as temporary:
-        shutil.copyfile(source, temporary)
-
-
-def _check_name(name: str) -> None:
-    if not re.fullmatch(NAME_PATTERN, name) or len(name) > 80:
-        raise OptionError(
-            f"A model's name must be 1 to 80 letters, digits, dots, dashes or underscores, and begin and end "
-            f"with a letter or a digit, not {name!r}."
-        )
-    for entry in list_models():
-        if entry.card.name.casefold() == name.casefold():
-            raise OptionError(
-                f"The name '{name}' is taken by a model that is {_ORIGINS[entry.origin]}. "
-                f"Choose another one, or remove that model first."
-            )
-
-
 def _open(entry: ModelEntry, device: str) -> Model:
     card = entry.card
     if card.backend == "onnx":
@@ -307,6 +259,7 @@ def _open(entry: ModelEntry, device: str) -> Model:
         raise ModelError(
             f"The weights '{entry.path}' are not those that the card of model '{card.name}' describes."
         )
+    check_trusted(entry.path)
     backend = _find_backend(card)
     try:
         model = backend(card, entry.path, device)
@@ -365,32 +318,16 @@ def _card_paths() -> Iterable[tuple[Origin, Path]]:
 
 def _entry_of_card(path: Path, origin: Origin) -> ModelEntry:
     card = read_card(path)
-    return ModelEntry(card, path.with_name(card.weights), origin)
+    return ModelEntry(card, path.with_name(card.weights), origin, path)
 
 
-def _entry_of_file(path: Path) -> ModelEntry:
-    if not path.is_file():
-        raise ModelError(f"There is no model file '{path}'.")
-    if path.suffix.lower() == ".json":
-        return _entry_of_card(path, "file")
-    card = _card_beside(path) or _told_by(path, path.stat().st_mtime_ns)
-    if card is None:
-        raise ModelError(
-            f"The weights '{path}' have no model card, so nobody knows what they expect. "
-            f"Put the card beside them, as '{path.stem}.json'."
-        )
-    return ModelEntry(card, path, "file")
-
-
-def _card_beside(path: Path) -> ModelCard | None:
-    """Card of weights: ``cells.onnx.json``, or ``cells.json`` unless it is that of another file there."""
+def _card_beside(path: Path) -> Path | None:
+    """Card's file of weights: ``cells.onnx.json``, or ``cells.json`` unless that is another file's."""
     own, shared = path.with_name(f"{path.name}.json"), path.with_suffix(".json")
-    if own.is_file():
-        return read_card(own)
-    card = read_card(shared) if shared.is_file() else None
-    if card is not None and card.weights != path.name and path.with_name(card.weights).is_file():
-        return None
-    return card
+    if own.is_file() or not shared.is_file():
+        return own if own.is_file() else None
+    named = read_card(shared).weights
+    return None if named != path.name and path.with_name(named).is_file() else shared
 
 
 @lru_cache(maxsize=16)

@@ -33,6 +33,17 @@ def trust_file(path: str | Path) -> None:
         temporary.write_text(json.dumps(trusted, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
+def is_trusted(path: str | Path) -> bool:
+    """Whether this user trusts a file as it is now.
+
+    Raises
+    ------
+    ModelError
+        Where the file cannot be read.
+    """
+    return file_hash(path) in _trusted()
+
+
 def check_trusted(path: str | Path) -> None:
     """Make sure that a file may be opened.
 
@@ -43,7 +54,7 @@ def check_trusted(path: str | Path) -> None:
     ModelError
         Where the file cannot be read.
     """
-    if Path(path).suffix.lower() in PICKLE_SUFFIXES and file_hash(path) not in _trusted():
+    if Path(path).suffix.lower() in PICKLE_SUFFIXES and not is_trusted(path):
         raise UntrustedFileError(str(path))
 
 
