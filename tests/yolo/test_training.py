@@ -105,6 +105,10 @@ def test_the_card_says_what_was_trained_and_how_good_it_is(trained, weights):
     assert card.recipe["start"] == "yolov8n-seg"
     assert card.recipe["epochs_trained"] == 2
     assert len(card.recipe["data_sha256"]) == 64
+    pixels = {entry.name: entry.pixels for entry in Dataset.open(folder / "data").entries()}
+    assert card.trained_on == tuple(sorted(pixels[f"image {i}"] for i in (0, 1, 2)))
+    assert card.validated_on == tuple(sorted((pixels["image 3"], pixels["nothing"])))
+    assert card.author
     assert str(folder) not in card.model_dump_json()
 
 
@@ -237,7 +241,8 @@ def test_what_was_trained_on_stays_when_the_dataset_changes(folder):
 
 
 def test_training_goes_on_from_weights_with_other_classes(folder, weights, monkeypatch):
-    make_dataset(folder / "others", ("nucleus",))
+    others = make_dataset(folder / "others", ("nucleus",))
+    others.move("image 0", "test")
     calls = []
     distort = Deforming.__call__
     monkeypatch.setattr(Deforming, "__call__", lambda self, labels: calls.append(1) or distort(self, labels))
@@ -255,7 +260,12 @@ def test_training_goes_on_from_weights_with_other_classes(folder, weights, monke
     (epoch,) = epochs(run_here(made, folder / "run"))
     assert epoch.score == epoch.metrics["F1"]
     card = find_model(folder / "out" / "my cells.pt").card
+    parent = find_model(weights).card
     assert (card.classes, card.parent) == (("nucleus",), file_hash(weights))
+    assert card.trained_on == parent.trained_on
+    assert card.recipe["notes"] == [
+        "'my-cells' had learnt from 1 image(s) of the split test: their scores flatter."
+    ]
     before, after = (parameters(path) for path in (weights, folder / "out" / "my cells.pt"))
     frozen = [name for name in after if name.startswith(("model.0.", "model.1."))]
     assert frozen

@@ -107,6 +107,10 @@ def test_the_card_says_what_was_trained_and_how_good_it_is(
     assert card.recipe["export_difference"] < 1e-4
     assert any("ImageNet" in note for note in card.recipe["notes"])
     assert "ImageNet" not in card.licence
+    pixels = {entry.name: entry.pixels for entry in Dataset.open(trained[0] / "data").entries()}
+    assert card.trained_on == tuple(sorted(pixels[f"image {i}"] for i in (0, 1)))
+    assert card.validated_on == (pixels["image 2"],)
+    assert card.author
     assert str(trained[0]) not in card.model_dump_json()
 
 

@@ -3,16 +3,22 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from napari_cellseg.datasets.store import Dataset
-from napari_cellseg.models.card import DataSource, IntensityScaling, ModelCard
+from napari_cellseg.models.card import IntensityScaling, ModelCard
 from napari_cellseg.models.networks.brightfield.config import STRIDE
+from napari_cellseg.training.cards import (
+    NO_HASH,
+    author_name,
+    common_pixel_size,
+    data_source,
+    learnt_from,
+    model_name,
+)
 from napari_cellseg.training.unets.decoding import ChosenDecoding
 from napari_cellseg.training.unets.learning import Learnt
 from napari_cellseg.training.unets.recipe import UnetRecipe
-from napari_cellseg.training.yolo.cards import model_name
 
 SCRATCH = "Yours to choose, as far as the licence of the training images allows; no other weights are in it"
 IMAGENET = (
@@ -21,8 +27,6 @@ IMAGENET = (
     "are for non-commercial research and education"
 )
 FLOOR = 0.05
-NO_HASH = "0" * 64
-"""Stands for the hash of weights that are not in a file yet."""
 
 
 def ensemble_card(
@@ -56,7 +60,7 @@ def ensemble_card(
     how = "the mean of their probabilities" if recipe.vote == "mean" else "their majority"
     told = f"{votes} networks look at every pixel, and {how} decides" if votes > 1 else "One network"
     return ModelCard(
-        name=model_name(Path(recipe.model).stem),
+        name=model_name(Path(recipe.model).stem, "unets"),
         version=today,
         title=f"Bright-field U-Nets trained on {dataset.folder.name}",
         description=f"{told}: finds {learnt.classes[0]} in images like those of '{dataset.folder.name}'.",
@@ -76,38 +80,19 @@ def ensemble_card(
         confidence_floor=min(FLOOR, chosen.confidence),
         diameter=middle,
         diameter_range=(low, high),
-        pixel_size=_pixel_size(dataset, learnt),
+        pixel_size=common_pixel_size(dataset, learnt.images["train"]),
         tile=2 * recipe.edge,
         tile_multiple=STRIDE,
         overlap=max(STRIDE, recipe.edge // 4 // STRIDE * STRIDE),
         max_diameter=max(2 * high, recipe.edge / 2),
         parameters=int(facts["parameters"]),
-        data=(_source(dataset, learnt),),
+        data=(data_source(dataset, learnt.images, learnt.objects),),
         recipe={**_without_paths(recipe), **facts, "data_sha256": learnt.data},
         not_for=("Images that look unlike those it was trained on: score it on some of yours first.",),
+        trained_on=learnt_from(learnt.pixels["train"]),
+        validated_on=tuple(learnt.pixels["val"]),
+        author=author_name(),
         created=today,
-    )
-
-
-def _pixel_size(dataset: Dataset, learnt: Learnt) -> float | None:
-    """Pixel size of the training images in µm, where it is known of all and the same but for a twentieth."""
-    sizes = [e.origin.pixel_size for e in dataset.entries() if e.name in learnt.images["train"]]
-    known = [size for size in sizes if size]
-    if not known or len(known) < len(sizes) or max(known) > 1.05 * min(known):
-        return None
-    return round(median(known), 6)
-
-
-def _source(dataset: Dataset, learnt: Learnt) -> DataSource:
-    return DataSource(
-        name=dataset.folder.name,
-        title=f"Dataset '{dataset.folder.name}'",
-        licence="not said in the dataset",
-        citation="not said in the dataset",
-        train_images=len(learnt.images["train"]),
-        train_objects=learnt.objects["train"],
-        validation_images=len(learnt.images["val"]),
-        validation_objects=learnt.objects["val"],
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.errors import CellSegWarning, TrainingError
 from napari_cellseg.outputs import replacing
+from napari_cellseg.training.cards import pixel_hashes
 from napari_cellseg.training.unets.images import TrainingImage, dataset_images
 from napari_cellseg.training.unets.recipe import UnetRecipe
 from napari_cellseg.training.yolo.tiles import combined_hash, dataset_hashes
@@ -37,6 +38,8 @@ class Learnt:
         learn from, pixels.
     data : str
         Hash of the dataset: names, splits, pixels and objects.
+    pixels : dict of str to list of str
+        Hashes of the pixels of the images, by what they are for.
     notes : list of str
         What is not as the dataset says, in sentences.
     """
@@ -46,6 +49,7 @@ class Learnt:
     objects: dict[str, int]
     diameters: tuple[float, float, float]
     data: str
+    pixels: dict[str, list[str]]
     notes: list[str]
 
 
@@ -103,6 +107,7 @@ def read_lesson(dataset: Dataset, recipe: UnetRecipe) -> Lesson:
         objects,
         _diameters(images),
         combined_hash(hashes, dataset.classes),
+        pixel_hashes(dataset, used),
         [str(w.message) for w in told if issubclass(w.category, CellSegWarning)],
     )
     return Lesson(images, validation, learnt)

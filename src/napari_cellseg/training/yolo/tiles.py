@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from napari_cellseg.images.channels import Channel
 from napari_cellseg.images.planes import Planes, open_planes
 from napari_cellseg.images.scaling import intensity_range, scale_intensity
 from napari_cellseg.outputs import make_folder, output_errors, replacing
+from napari_cellseg.training.cards import pixel_hashes
 from napari_cellseg.training.yolo.recipe import YoloRecipe
 
 PADDING = 114
@@ -62,6 +63,8 @@ class Tiles:
         Median of how many pixels of a picture a pixel of an image has become.
     data : str
         Hash of the dataset: names, splits, pixels and objects.
+    pixels : dict of str to list of str
+        Hashes of the pixels of the images of each split; empty of tiles that older versions made.
     """
 
     folder: Path
@@ -72,6 +75,7 @@ class Tiles:
     diameters: tuple[float, float, float]
     scale: float
     data: str
+    pixels: dict[str, list[str]] = field(default_factory=dict)
 
     def pictures(self, split: Split) -> Path:
         """Folder of the pictures of a split."""
@@ -157,7 +161,8 @@ def making_tiles(dataset: Dataset, recipe: YoloRecipe, folder: Path) -> Job[Tile
         raise TrainingError(f"The images for training in '{dataset.folder}' hold no objects to learn from.")
     low, middle, high = np.percentile(np.concatenate(tally.diameters), (5, 50, 95)).tolist()
     scale = float(np.median(tally.scales))
-    tiles = Tiles(folder, classes, images, tally.tiles, tally.objects, (middle, low, high), scale, data)
+    diameters, pixels = (middle, low, high), pixel_hashes(dataset, images)
+    tiles = Tiles(folder, classes, images, tally.tiles, tally.objects, diameters, scale, data, pixels)
     with replacing(folder / CONTENT) as temporary:
         content = {key: value for key, value in asdict(tiles).items() if key != "folder"}
         temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -11,12 +12,14 @@ from typing import Any
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.errors import ModelError, TrainingError
 from napari_cellseg.events import Progress, drain
-from napari_cellseg.models.card import ModelCard, read_card, write_card
+from napari_cellseg.models.card import ModelCard, file_hash, read_card, write_card
 from napari_cellseg.models.devices import cpu_threads
+from napari_cellseg.models.registry import find_model
 from napari_cellseg.models.trust import check_trusted, trust_file
 from napari_cellseg.models.ultralytics import UltralyticsModel, torch_device
 from napari_cellseg.models.ultralytics_import import import_ultralytics
 from napari_cellseg.outputs import make_folder, output_errors, replacing
+from napari_cellseg.training.cards import parent_notes
 from napari_cellseg.training.runs.run import Report, RunFolder
 from napari_cellseg.training.yolo.cards import trained_card
 from napari_cellseg.training.yolo.recipe import YoloRecipe, architectures
@@ -26,7 +29,7 @@ from napari_cellseg.training.yolo.tiles import Tiles, making_tiles, read_tiles
 WORK = "ultralytics"
 """Folder of a run for what ultralytics itself writes, its settings among them."""
 
-TILES, SCORING, WEIGHTS, TRAINED = "tiles", "scoring", "trained.pt", "trained.json"
+TILES, SCORING, WEIGHTS, TRAINED, PARENT = "tiles", "scoring", "trained.pt", "trained.json", "parent.json"
 LEAST_ULTRALYTICS = (8, 4, 190)
 """Its trainer has changed often; with this version it was tested."""
 
@@ -63,13 +66,16 @@ def train(recipe: dict[str, Any], run: RunFolder, report: Report, resume: bool) 
         As their texts say.
     """
     values = YoloRecipe.from_dict(recipe)
-    check_start(values)
+    is_known = resume and (run.path / PARENT).exists()
+    if not is_known:
+        check_start(values)
     _check_target(Path(values.model))
     _prepare_ultralytics(values, run, report)
+    parent = read_card(run.path / PARENT) if is_known else _parent(values, run)
     dataset = Dataset.open(values.data)
     tiles = _tiles(dataset, values, run, report, resume)
     facts = _fit(values, tiles, run, report, resume)
-    card = _scored_card(values, dataset, tiles, run, facts, report)
+    card = _scored_card(Material(values, dataset, tiles, parent), run, facts, report)
     _publish(run.path / WEIGHTS, card, Path(values.model))
     _tidy(run)
     return Path(values.model)
@@ -99,6 +105,19 @@ def check_start(recipe: YoloRecipe) -> None:
             f"with internet access and put it there{scratch}."
         )
     check_trusted(path)
+
+
+def _parent(recipe: YoloRecipe, run: RunFolder) -> ModelCard | None:
+    """Card of the weights to begin with, kept in the run's folder: the model may go where they are."""
+    if recipe.from_scratch:
+        return None
+    try:
+        card = find_model(recipe.start).card
+    except ModelError as error:
+        raise TrainingError(str(error)) from error
+    card = card.model_copy(update={"sha256": file_hash(recipe.start)})
+    write_card(card, run.path / PARENT)
+    return card
 
 
 def _check_target(model: Path) -> None:
@@ -168,21 +187,26 @@ def _remove_halves(run: RunFolder) -> None:
             path.unlink()
 
 
-def _scored_card(
-    recipe: YoloRecipe,
-    dataset: Dataset,
-    tiles: Tiles,
-    run: RunFolder,
-    facts: dict[str, Any],
-    report: Report,
-) -> ModelCard:
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A recipe, the dataset, the pictures that were made of it, and the card of the weights to begin with."""
+
+    recipe: YoloRecipe
+    dataset: Dataset
+    tiles: Tiles
+    parent: ModelCard | None
+
+
+def _scored_card(given: Material, run: RunFolder, facts: dict[str, Any], report: Report) -> ModelCard:
     """Card of the weights in the run's folder, with scores of whole images."""
-    weights = run.path / WEIGHTS
+    weights, recipe, tiles, parent = run.path / WEIGHTS, given.recipe, given.tiles, given.parent
     trust_file(weights)
-    card = trained_card(recipe, dataset, tiles, weights, facts)
+    notes = [*facts["notes"], *([] if parent is None else parent_notes(tiles.pixels, parent))]
+    card = trained_card(recipe, given.dataset, tiles, {**facts, "notes": notes}, parent)
     model = UltralyticsModel(card, weights, recipe.device)
-    found = drain(scoring(model, dataset, tiles, recipe, run.path / SCORING), report)
+    found = drain(scoring(model, given.dataset, tiles, recipe, run.path / SCORING), report)
     update = {
+        "sha256": file_hash(weights),
         "confidence": found.confidence,
         "confidence_floor": min(card.confidence_floor, found.confidence),
         "scores": found.scores,
