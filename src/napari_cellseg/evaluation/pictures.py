@@ -43,7 +43,7 @@ def outcome_pictures(
     """
     mistakes = find_mistakes(pair.overlaps, match_overlaps(pair.overlaps, iou))
     plane = int(np.argmax((pair.truth.volume > 0).sum((1, 2)) + (pair.prediction.volume > 0).sum((1, 2))))
-    below = _background(background, pair.truth.volume.shape[1:])
+    below = grey_background(background, pair.truth.volume.shape[1:])
     return (
         _coloured(pair.truth, plane, mistakes.truth, below),
         _coloured(pair.prediction, plane, mistakes.prediction, below),
@@ -103,7 +103,7 @@ def _coloured(
     labels: NumberedLabels, plane: int, outcomes: NDArray[np.uint8], background: Colours
 ) -> Colours:
     numbers = labels.volume[plane]
-    palette = np.array([_rgb(OUTCOME_COLOURS[o]) for o in Outcome])
+    palette = np.array([rgb_of(OUTCOME_COLOURS[o]) for o in Outcome])
     kind = np.concatenate([np.zeros(1, np.uint8), outcomes])[numbers]
     inside = kind > 0
     picture = background.copy()
@@ -114,8 +114,21 @@ def _coloured(
     return picture[::step, ::step]
 
 
-def _background(image: NDArray[Any] | None, shape: tuple[int, ...]) -> Colours:
-    """RGB between black and grey, so that colours stand out."""
+def grey_background(image: NDArray[Any] | None, shape: tuple[int, ...]) -> Colours:
+    """An image between black and light grey, so that colours stand out.
+
+    Parameters
+    ----------
+    image : (Y, X) or (Y, X, C) ndarray, optional
+        Up to three channels are averaged; nearly black unless given.
+    shape : tuple of int
+        (Y, X).
+
+    Returns
+    -------
+    (Y, X, 3) ndarray of float64
+        RGB, 0 to 1.
+    """
     if image is None:
         return np.full((*shape, 3), 0.08)
     values = np.asarray(image, float)
@@ -125,6 +138,7 @@ def _background(image: NDArray[Any] | None, shape: tuple[int, ...]) -> Colours:
     return np.repeat(0.85 * grey[..., None], 3, axis=-1)
 
 
-def _rgb(colour: str) -> tuple[float, float, float]:
+def rgb_of(colour: str) -> tuple[float, float, float]:
+    """Red, green and blue, 0 to 1, of a colour such as ``"#009E73"``."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return red, green, blue
