@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,16 +61,23 @@ def read_sample(folder: Path, name: str) -> Sample:
     """Read ``images/NAME.png`` and ``labels/NAME.png``; equal channels become one."""
     image = imread(folder / "images" / f"{name}.png")
     labels = imread(folder / "labels" / f"{name}.png").astype(np.int32)
-    image = image[..., None] if image.ndim == 2 else image[..., :3]
+    return as_sample(name, folder.name, image[..., None] if image.ndim == 2 else image[..., :3], labels)
+
+
+def as_sample(name: str, source: str, image: NDArray[Any], labels: NDArray[np.int32]) -> Sample:
+    """A sample of an image (H, W, 1 or 3), whose kind and diameter are found out; equal channels become one.
+
+    Labels below 0 are no objects.
+    """
     if image.shape[2] == 3 and (image == image[..., :1]).all():
         image = image[..., :1]
     kind = "colour" if image.shape[2] > 1 else "grey"
     if kind == "grey" and image.dtype == np.uint8 and np.median(image) > BRIGHT_MEDIAN:
         kind = "bright"
-    areas = np.bincount(labels.ravel())[1:]
+    areas = np.bincount(labels[labels > 0])
     areas = areas[areas > 0]
     diameter = float(np.median(2 * np.sqrt(areas / np.pi))) if areas.size else 0.0
-    return Sample(name, folder.name, image, labels, kind, diameter)
+    return Sample(name, source, image, labels, kind, diameter)
 
 
 def read_samples(data: Path, sources: Sequence[str], part: str) -> list[Sample]:

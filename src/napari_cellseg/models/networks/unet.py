@@ -9,10 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from napari_cellseg.models.networks.exporting import export_graph
+from napari_cellseg.models.networks.exporting import export_graph, refill_graph
 
 STRIDE = 16
 """Height and width of the input must be multiples of this."""
+
+SAME = 1e-3
+"""Difference between PyTorch and ONNX Runtime below which both give the same."""
 
 OUTPUTS = ("foreground", "distance", "offset_y", "offset_x")
 """What the channels of the output are, in order."""
@@ -254,6 +257,28 @@ def export_onnx(network: UNet, path: Path, *, opset: int = 18, edge: int = 128) 
         edge=edge,
         opset=opset,
     )
+
+
+def refill_onnx(network: UNet, template: Path, path: Path) -> float:
+    """Write a network as ONNX, as `export_onnx` does, where there is a file of one of the same shape.
+
+    Parameters
+    ----------
+    network : UNet
+        Trained network; it is not changed.
+    template : Path
+        What `export_onnx` wrote of a network; where its shape is another, all is written anew.
+    path : Path
+        File to write.
+
+    Returns
+    -------
+    float
+        As of `export_onnx`.
+    """
+    channels = network.shape.in_channels
+    difference = refill_graph(Deployed(network).eval(), template, path, channels=channels, stride=STRIDE)
+    return difference if difference < SAME else export_onnx(network, path)
 
 
 def save_weights(network: UNet, path: Path, *, metadata: dict[str, str] | None = None) -> None:

@@ -1,0 +1,185 @@
+"""Training a U-Net further in the process of a run: learn, export, score, write."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_cellseg.datasets.sample import Split
+from napari_cellseg.datasets.store import Dataset
+from napari_cellseg.events import Job, Progress, drain
+from napari_cellseg.models.card import CalibrationBin, ModelCard, Score, file_hash, write_card
+from napari_cellseg.models.devices import cpu_threads
+from napari_cellseg.models.networks.unet import UNet, load_weights, refill_onnx, save_weights
+from napari_cellseg.models.onnx import OnnxPixelModel
+from napari_cellseg.models.ultralytics import torch_device
+from napari_cellseg.outputs import make_folder, replacing
+from napari_cellseg.training.augmentation import Augmentation
+from napari_cellseg.training.finetuning.cards import tuned_card
+from napari_cellseg.training.finetuning.crops import ReviewedCrops
+from napari_cellseg.training.finetuning.images import Lesson, read_lesson
+from napari_cellseg.training.finetuning.memories import Memories, remembering
+from napari_cellseg.training.finetuning.recipe import FineTuneRecipe
+from napari_cellseg.training.finetuning.start import find_start
+from napari_cellseg.training.finetuning.tuning import BEST_BY, Tuning
+from napari_cellseg.training.finetuning.validation import Found, cut_patches
+from napari_cellseg.training.runs.previews import Preview, write_previews
+from napari_cellseg.training.runs.run import Report, RunFolder
+from napari_cellseg.training.unets.learning import keep_lesson
+from napari_cellseg.training.yolo.scoring import Examination, calibration_bins, card_scores
+from napari_cellseg.training.yolo.tiles import dataset_hashes
+from napari_cellseg.training.yolo.training import card_path
+
+LESSON, STATE, EXPORT, WEIGHTS, SCORING = (
+    "images.json",
+    "state.pt",
+    "trained.onnx",
+    "trained.safetensors",
+    "scoring",
+)
+"""In the folder of a run: what it learns from, where it is, what it gives."""
+
+MEMORIES, MEMORY_EDGE = 96, 160
+"""Pictures that are remembered, and their edge, pixels."""
+
+SHOWN = 4
+"""Validation images that are shown meanwhile."""
+
+
+def train(recipe: dict[str, Any], run: RunFolder, report: Report, resume: bool) -> Path:
+    """Train a U-Net further; the function that `napari_cellseg.training.runs.worker` looks for.
+
+    Parameters
+    ----------
+    recipe : dict
+        Values of a `FineTuneRecipe`.
+    run : RunFolder
+        Gets ``checkpoints/state.pt`` and previews.
+    report : callable
+        Told every step.
+    resume : bool
+        Go on from the last whole epoch.
+
+    Returns
+    -------
+    Path
+        The network, `FineTuneRecipe.model`; its card and its trainable weights are beside it.
+
+    Raises
+    ------
+    TrainingError
+        Where something that the training needs is missing or has changed.
+    DatasetError, DeviceError, ModelError, OptionError, OutputError
+        As their texts say.
+    """
+    values = FineTuneRecipe.from_dict(recipe)
+    torch.set_num_threads(values.threads or cpu_threads() or os.cpu_count() or 1)
+    return drain(FineTuning(values, run, torch_device(values.device)).running(resume), report)
+
+
+class FineTuning:
+    """Training of a U-Net further, step by step.
+
+    Parameters
+    ----------
+    recipe : FineTuneRecipe
+        How.
+    run : RunFolder
+        Where to.
+    device : str
+        ``"cpu"`` or ``"cuda:N"``.
+    """
+
+    def __init__(self, recipe: FineTuneRecipe, run: RunFolder, device: str) -> None:
+        self.recipe, self.run, self.device = recipe, run, device
+        self.start = find_start(recipe.start)
+        self.dataset = Dataset.open(recipe.data)
+
+    def running(self, resume: bool) -> Job[Path]:
+        """All of it; see `train`."""
+        path = Path(self.recipe.model)
+        make_folder(path.parent)
+        yield Progress("Preparing", 0, 0, "reading the images")
+        lesson = read_lesson(self.dataset, self.recipe, self.start.card)
+        keep_lesson(lesson.learnt, self.run.path / LESSON, resume)
+        tuning = yield from self._tuning(lesson)
+        network = yield from tuning.running(resume)
+        yield Progress("Exporting", 0, 0, "the network of the best epoch")
+        card = self._export(network, tuning, lesson)
+        scores, calibration = yield from self._score(card, lesson)
+        card = card.model_copy(update={"scores": scores, "calibration": calibration})
+        self._publish(ModelCard.model_validate(card.model_dump()), path)
+        return path
+
+    def _tuning(self, lesson: Lesson) -> Job[Tuning]:
+        recipe = self.recipe
+        network = load_weights(self.start.weights).eval().to(self.device)
+        crops = ReviewedCrops(lesson.images, recipe.edge, Augmentation(), seed=recipe.seed)
+        memories: Memories | None = None
+        if recipe.keep:
+            memories = yield from remembering(network, MEMORIES, min(recipe.edge, MEMORY_EDGE), recipe.seed)
+        patches = cut_patches(lesson.validation, self.start.card)
+        state = self.run.checkpoints / STATE
+        return Tuning(recipe, network, self.start.card, crops, memories, patches, state, self._show)
+
+    def _show(self, found: Sequence[Found], epoch: int) -> None:
+        """Let whoever watches see what was found."""
+        previews = [_preview(one, epoch) for one in found[:SHOWN]]
+        write_previews(self.run, previews)
+
+    def _export(self, network: UNet, tuning: Tuning, lesson: Lesson) -> ModelCard:
+        """Write the network into the run's folder, both files from the same rounded weights; its card."""
+        weights, onnx = self.run.path / WEIGHTS, self.run.path / EXPORT
+        save_weights(network, weights)
+        difference = refill_onnx(load_weights(weights), self.start.onnx, onnx)
+        facts = {
+            "epochs_trained": len(tuning.epochs),
+            "epoch": next((e.number for e in reversed(tuning.epochs) if e.is_best), 0),
+            "best_by": BEST_BY if lesson.validation else "last",
+            "before": {name: round(value, 4) for name, value in tuning.before.items()},
+            "notes": [*lesson.learnt.notes, *tuning.notes],
+            "export_difference": float(f"{difference:.2g}"),
+            "torch": torch.__version__,
+        }
+        return tuned_card(self.recipe, self.start, self.dataset, lesson.learnt, file_hash(onnx), facts)
+
+    def _score(
+        self, card: ModelCard, lesson: Lesson
+    ) -> Job[tuple[tuple[Score, ...], tuple[CalibrationBin, ...]]]:
+        """Scores of whole images, segmented as users will; images that have changed since are left out."""
+        now = dataset_hashes(self.dataset)
+        splits: tuple[Split, ...] = ("val", "test")
+        names: dict[str, list[str]] = {
+            split: [n for n, known in lesson.learnt.images[split].items() if now[split].get(n) == known]
+            for split in splits
+        }
+        folder = make_folder(self.run.path / SCORING)
+        model = OnnxPixelModel(card, self.run.path / EXPORT, self.recipe.device)
+        seen = Examination(model, self.dataset, names, self.recipe, folder)
+        scores: list[Score] = []
+        calibration: tuple[CalibrationBin, ...] = ()
+        for split in splits:
+            if names[split]:
+                report = yield from seen.evaluating(split, None)
+                scores += card_scores(report, split)
+                calibration = calibration or calibration_bins(report)
+        shutil.rmtree(folder, ignore_errors=True)  # Windows keeps what is still open
+        return tuple(scores), calibration
+
+    def _publish(self, card: ModelCard, path: Path) -> None:
+        """Put network, weights and card where the user wants them, the card last."""
+        for file, target in ((EXPORT, path), (WEIGHTS, path.with_suffix(".safetensors"))):
+            with replacing(target) as temporary:
+                shutil.copyfile(self.run.path / file, temporary)
+        write_card(card, card_path(path))
+
+
+def _preview(found: Found, epoch: int) -> Preview:
+    picture = np.rint(found.patch.picture.clip(0, 1) * 255).astype(np.uint8)
+    is_grey = bool((picture == picture[:1]).all())
+    shown = picture[0] if is_grey else np.ascontiguousarray(picture.transpose(1, 2, 0))
+    return Preview(found.patch.name, shown, found.patch.labels, found.labels, epoch)
