@@ -1,5 +1,6 @@
 """Training of one network: it learns, goes on bit by bit, keeps what may be picked, in little memory too."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -162,23 +163,70 @@ def test_without_imagenet_weights_the_encoder_learns_and_that_is_noted(
     assert run.network.config.fine_tune == 5
 
 
-def test_too_little_memory_halves_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    forward = BrightfieldUNet.forward
+def starving(self: BrightfieldUNet, image: torch.Tensor) -> torch.Tensor:
+    """A network on a device that has memory for a single patch."""
+    if len(image) > 1:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+    return FORWARD(self, image)
 
-    def limited(self: BrightfieldUNet, image: torch.Tensor) -> torch.Tensor:
-        if len(image) > 1:
-            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
-        return forward(self, image)
 
-    monkeypatch.setattr(BrightfieldUNet, "forward", limited)
-    run = member(tmp_path, epochs=1)
-    told = epochs(run)
-    assert any("now 1 patches at once" in step.detail for step in told)
-    assert any("from epoch 1 on, 1 patches" in note for note in run.notes)
-    assert (run.batch, run.step, len(run.epochs)) == (1, 4, 1)
+FORWARD = BrightfieldUNet.forward
+
+
+def test_too_little_memory_halves_what_is_computed_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BrightfieldUNet, "forward", starving)
+    run = member(tmp_path)
+    job = run.running()
+    told = [next(job).detail for _ in range(8)]
+    assert any("now 1 patches at once" in detail for detail in told)
+    assert any("from epoch 1 on, 1 patches at once" in note for note in run.notes)
+    assert (run.at_once, run.step, len(run.epochs)) == (1, 2, 1)  # as many steps as with the whole batch
+    job.close()
+    again = member(tmp_path)
+    monkeypatch.setattr(BrightfieldUNet, "forward", FORWARD)
+    assert [step.payload.number for step in epochs(again, resume=True) if step.payload is not None] == [2]
+    assert (again.at_once, again.step) == (1, 4)
+    assert sum("memory" in note for note in again.notes) == 1
+
+
+def test_a_device_without_memory_for_a_single_patch_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(BrightfieldUNet, "forward", lambda self, image: (_ for _ in ()).throw(MemoryError()))
     with pytest.raises(OutOfMemoryError, match="single patch of 64 pixels"):
-        epochs(member(tmp_path / "none", epochs=1))
+        epochs(member(tmp_path, epochs=1))
+
+
+def test_small_parts_of_a_batch_change_weights_as_the_whole_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_chance(self: BrightfieldUNet, mode: bool = True) -> BrightfieldUNet:
+        torch.nn.Module.train(self, False)  # neither dropout nor the statistics of a batch
+        return self
+
+    monkeypatch.setattr(BrightfieldUNet, "train", without_chance)
+    whole, parts = (member(tmp_path / name, batch=3, distance=True) for name in ("whole", "parts"))
+    parts.at_once = 2
+    for run in (whole, parts):
+        epochs(run)
+    for one, other in zip(whole.epochs, parts.epochs, strict=True):
+        assert one.losses == pytest.approx(other.losses, rel=1e-3)
+        assert one.metrics == pytest.approx(other.metrics, rel=1e-2)
+
+
+def test_time_that_a_training_is_kept_waiting_is_not_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: passed[0])
+    run = member(tmp_path, epochs=1)
+    for step in run.running():
+        passed[0] += 100
+        if "validating" in step.detail:
+            monkeypatch.setattr(run, "_memory", lambda: passed.__setitem__(0, passed[0] + 7) or {})
+    assert run.epochs[0].seconds == 7
 
 
 def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,7 @@ def read_lesson(dataset: Dataset, recipe: UnetRecipe) -> Lesson:
     for split, purpose in (("train", "to learn from"), ("val", "to pick the best epochs by")):
         if not objects[split]:
             raise TrainingError(f"The dataset '{dataset.folder}' has no objects {purpose}.")
-    if any(image.is_colour and image.pixels.dtype != np.uint8 for image in images):
+    if any(image.is_colour and image.pixels.dtype != np.uint8 for image in [*images, *validation]):
         raise TrainingError(
             "Images have three channels of more than 8 bits: choose one of them to learn from."
         )
@@ -145,7 +145,9 @@ def keep_lesson(learnt: Learnt, path: Path, resume: bool) -> None:
 
 
 def _count(image: TrainingImage) -> int:
-    return int(np.count_nonzero(np.bincount(image.labels.ravel())[1:]))
+    """Objects of which somebody has reviewed at least a pixel."""
+    seen = image.labels if image.ignored is None else image.labels[~image.ignored]
+    return int(np.count_nonzero(np.bincount(seen.ravel())[1:]))
 
 
 def _diameters(images: Sequence[TrainingImage]) -> tuple[float, float, float]:

@@ -45,6 +45,13 @@ class Batch:
     def __len__(self) -> int:
         return len(self.patches)
 
+    def parts(self, size: int) -> Iterator["Batch"]:
+        """The same patches, `size` at a time."""
+        for start in range(0, len(self), size):
+            cut = slice(start, start + size)
+            distances = None if self.distances is None else self.distances[cut]
+            yield Batch(self.images[cut], self.masks[cut], self.weights[cut], distances, self.patches[cut])
+
 
 def training_batches(
     sampler: Sampler,

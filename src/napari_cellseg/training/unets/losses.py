@@ -5,6 +5,7 @@ pixel counts: 0 where it is ignored, such as in regions that nobody has reviewed
 it matters more; None counts all alike. A term of an image in which nothing counts is 0.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -80,6 +81,19 @@ def image_losses(
         terms["distance"] = distance_loss(maps[:, 1:], distance, foreground, counted)
     total = torch.stack([weights[name] * value for name, value in terms.items()]).sum(0)
     return ImageLosses(total, terms)
+
+
+def joined_losses(found: Sequence[ImageLosses]) -> ImageLosses:
+    """Losses of the images of several batches, as of one."""
+    terms = {name: torch.cat([losses.terms[name] for losses in found]) for name in found[0].terms}
+    return ImageLosses(torch.cat([losses.total for losses in found]), terms)
+
+
+def mean_losses(found: Sequence[ImageLosses]) -> dict[str, float]:
+    """Means over the images of several batches: the total, and its terms."""
+    losses = joined_losses(found)
+    means = {name: float(values.mean()) for name, values in losses.terms.items()}
+    return {"total": float(losses.total.mean()), **means}
 
 
 def weighted_cross_entropy(

@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -28,7 +28,7 @@ from napari_cellseg.training.memory import is_out_of_memory
 from napari_cellseg.training.runs.run import Epoch
 from napari_cellseg.training.unets.images import TrainingImage
 from napari_cellseg.training.unets.loading import Batch, training_batches, validation_batches
-from napari_cellseg.training.unets.losses import ImageLosses, image_losses
+from napari_cellseg.training.unets.losses import ImageLosses, image_losses, joined_losses, mean_losses
 from napari_cellseg.training.unets.patches import PatchSource
 from napari_cellseg.training.unets.pixel_scores import PixelTally, confusion
 from napari_cellseg.training.unets.recipe import MemberRecipe, UnetRecipe
@@ -67,6 +67,9 @@ class MemberRun:
         What each epoch brought.
     notes : list of str
         What did not go as the recipe says, in sentences.
+    at_once : int
+        Patches that the device computes at once. Where memory is too small for the recipe's batch they are
+        fewer, and their gradients are added up to those of the batch: rates and steps stay as they are.
     files : MemberFiles
         Its files.
     """
@@ -90,10 +93,11 @@ class MemberRun:
         source = PatchSource(images, edge=recipe.edge, augmentation=recipe.augmentation, seed=self.seed)
         self.sampler = Sampler(source, recipe.sampling(member))
         self.validation = PatchSource(validation, edge=recipe.edge)
-        self.batch, self.step = recipe.batch, 0
+        self.at_once, self.step = recipe.batch, 0
         self.epochs: list[Epoch] = []
         self.notes: list[str] = []
         self._imagenet = imagenet
+        self._waited = 0.0
 
     @property
     def is_done(self) -> bool:
@@ -130,12 +134,10 @@ class MemberRun:
             return
         with _deterministic(self.device):
             yield self._progress(0, "building the network")
-            if resume and self.files.state.exists():
-                self._restore()
-            else:
-                self._begin()
+            with self._least_memory():
+                self._restore() if resume and self.files.state.exists() else self._begin()
             while not self.is_done:
-                yield from self._epoch_in_memory()
+                yield from self._timed(self._epoch_in_memory())
         self._finish()
 
     def _begin(self) -> None:
@@ -155,6 +157,13 @@ class MemberRun:
         self.optimiser = torch.optim.Adam(self.network.parameter_groups(), lr=self.recipe.rate)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.mixed)
 
+    def _timed(self, job: Job[None]) -> Job[None]:
+        """A job; how long whoever runs it keeps it waiting, as while it is paused, is no time of training."""
+        for step in job:
+            told = time.monotonic()
+            yield step
+            self._waited += time.monotonic() - told
+
     def _epoch_in_memory(self) -> Job[None]:
         """An epoch; where memory runs out, it is undone, and begins again with half as many at once."""
         ran_out = False
@@ -163,24 +172,40 @@ class MemberRun:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            if self.batch == 1:
-                raise OutOfMemoryError(
-                    f"The device '{self.device}' has too little memory for '{self.member.name}' and a single "
-                    f"patch of {self.recipe.edge} pixels. Use smaller patches, a smaller network, or the CPU."
-                ) from error
             ran_out = True
-        if ran_out:  # outside the handler, whose traceback holds on to the memory
-            batch = self.batch // 2
-            self._restore()
-            self.batch = batch
-            self.notes.append(
-                f"The memory was too small: from epoch {len(self.epochs) + 1} on, {batch} patches at once."
-            )
-            self._save()
-            yield self._progress(0, f"the memory was too small, now {batch} patches at once")
+        if not ran_out:  # what follows is outside of the handler, whose traceback holds on to the memory
+            return
+        if self.at_once == 1:
+            raise OutOfMemoryError(self._too_small)
+        at_once = self.at_once // 2
+        self._restore()
+        self.at_once = at_once
+        self.notes.append(
+            f"The memory was too small: from epoch {len(self.epochs) + 1} on, {at_once} patches at once; "
+            f"their gradients were added up to those of {self.recipe.batch}."
+        )
+        self._save()
+        yield self._progress(0, f"the memory was too small, now {at_once} patches at once")
+
+    @contextmanager
+    def _least_memory(self) -> Iterator[None]:
+        """Say in words that there is too little memory for the network itself."""
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemoryError(self._too_small) from error
+
+    @property
+    def _too_small(self) -> str:
+        return (
+            f"The device '{self.device}' has too little memory for '{self.member.name}' and a single patch "
+            f"of {self.recipe.edge} pixels. Use smaller patches, a smaller network, or the CPU."
+        )
 
     def _epoch(self) -> Job[None]:
-        began, number = time.monotonic(), len(self.epochs) + 1
+        began, number = time.monotonic() - self._waited, len(self.epochs) + 1
         losses, train_f1 = yield from self._learn()
         if not all(math.isfinite(value) for value in losses.values()):
             raise TrainingError(
@@ -198,7 +223,7 @@ class MemberRun:
                 metrics["F1"],
                 all(metrics["F1"] > epoch.score for epoch in self.epochs),
                 self.optimiser.param_groups[0]["lr"],
-                time.monotonic() - began,
+                time.monotonic() - self._waited - began,
             )
         )
         self.files.write_weights(self.network, number)
@@ -213,7 +238,7 @@ class MemberRun:
         found: list[ImageLosses] = []
         shown: list[Any] = []
         tally = PixelTally()
-        batches = training_batches(self.sampler, self.recipe.targets, size=self.batch, workers=self.workers)
+        batches = self._batches(training_batches, self.sampler, self.recipe.batch)
         for number, batch in enumerate(batches, 1):
             yield self._progress(number - 1, f"batch {number} of {steps}")
             losses, rows = self._advance(batch)
@@ -222,37 +247,40 @@ class MemberRun:
             tally.add(rows)
         totals = torch.cat([losses.total for losses in found]).cpu()
         self.sampler.record(np.concatenate(shown), totals.numpy())
-        return _means(found), tally.scores()["F1"]
+        return mean_losses(found), tally.scores()["F1"]
 
     def _advance(self, batch: Batch) -> tuple[ImageLosses, Tensor]:
         """Change the weights by a batch; its losses, and what was right in each patch."""
         rate = self.recipe.rate * self.recipe.decay ** (self.step // self.recipe.decay_steps)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        losses, rows = self._judge(batch)
         self.optimiser.zero_grad(set_to_none=True)
-        self.scaler.scale(losses.total.mean()).backward()
+        found: list[ImageLosses] = []
+        rows: list[Tensor] = []
+        for part in batch.parts(self.at_once):
+            losses, right = self._judge(part)
+            self.scaler.scale(losses.total.sum() / len(batch)).backward()
+            terms = {name: value.detach() for name, value in losses.terms.items()}
+            found.append(ImageLosses(losses.total.detach(), terms))
+            rows.append(right)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.step += 1
-        terms = {name: value.detach() for name, value in losses.terms.items()}
-        return ImageLosses(losses.total.detach(), terms), rows
+        return joined_losses(found), torch.cat(rows)
 
     def _validate(self) -> Job[dict[str, float]]:
         self.network.eval()
         found: list[ImageLosses] = []
         tally = PixelTally()
-        total = -(-len(self.validation) // self.batch)
-        batches = validation_batches(
-            self.validation, self.recipe.targets, size=self.batch, workers=self.workers
-        )
+        total = -(-len(self.validation) // self.at_once)
+        batches = self._batches(validation_batches, self.validation, self.at_once)
         for number, batch in enumerate(batches, 1):
             yield self._progress(self.steps, f"validating, batch {number} of {total}")
             with torch.no_grad():
                 losses, rows = self._judge(batch)
             found.append(losses)
             tally.add(rows)
-        return tally.scores() | {f"val_{name}": value for name, value in _means(found).items()}
+        return tally.scores() | {f"val_{name}": value for name, value in mean_losses(found).items()}
 
     def _memory(self) -> dict[str, float]:
         """The most GPU memory that was in use, GB, since this was last asked."""
@@ -274,15 +302,14 @@ class MemberRun:
     def _tensor(self, values: Any) -> Tensor:
         return torch.from_numpy(values).to(self.device, non_blocking=True)
 
-    @property
-    def workers(self) -> int:
-        """Threads that prepare patches."""
-        return min(8, max(2, self.recipe.threads or os.cpu_count() or 2))
+    def _batches(self, make: Callable[..., Iterator[Batch]], source: object, size: int) -> Iterator[Batch]:
+        workers = min(8, max(2, self.recipe.threads or os.cpu_count() or 2))
+        return make(source, self.recipe.targets, size=size, workers=workers)
 
     @property
     def steps(self) -> int:
         """Batches of an epoch."""
-        return -(-self.sampler.size // self.batch)
+        return -(-self.sampler.size // self.recipe.batch)
 
     def _progress(self, batch: int, detail: str, epoch: Epoch | None = None) -> Progress:
         done, steps = len(self.epochs) * self.steps + batch, self.recipe.epochs * self.steps
@@ -297,7 +324,7 @@ class MemberRun:
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
             "sampler": self.sampler.state(),
-            "batch": self.batch,
+            "batch": self.at_once,
             "step": self.step,
             "epochs": [asdict(epoch) for epoch in self.epochs],
             "notes": self.notes,
@@ -315,7 +342,7 @@ class MemberRun:
         if state["random_cuda"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
         self.sampler.restore(state["sampler"])
-        self.batch, self.step, self.notes = state["batch"], state["step"], state["notes"]
+        self.at_once, self.step, self.notes = state["batch"], state["step"], state["notes"]
         self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
 
     def _write_history(self, finished: bool) -> None:
@@ -330,7 +357,7 @@ class MemberRun:
                 "config": self.network.config.model_dump(mode="json"),
                 "parameters": asdict(count_parameters(self.network)),
                 "finished": finished,
-                "batch": self.batch,
+                "batch": self.at_once,
                 "steps": self.step,
                 "epochs": [asdict(epoch) for epoch in self.epochs],
                 "kept": sorted(kept),
@@ -352,14 +379,6 @@ class MemberRun:
 def member_seed(seed: int, name: str) -> int:
     """Seed of a network: its own, and the same whichever others are trained with it."""
     return zlib.crc32(json.dumps([seed, name]).encode())
-
-
-def _means(found: Sequence[ImageLosses]) -> dict[str, float]:
-    """Means over all patches: the total, and its terms."""
-    means = {"total": float(torch.cat([losses.total for losses in found]).mean())}
-    for name in found[0].terms:
-        means[name] = float(torch.cat([losses.terms[name] for losses in found]).mean())
-    return means
 
 
 @contextmanager
