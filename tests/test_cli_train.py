@@ -10,6 +10,7 @@ from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.images.simulation import simulate_fluorescence
 from napari_cellseg.models.card import ExportComparison, ExportRecord, Latency, read_card, write_card
 from napari_cellseg.models.registry import bundled_folder
+from napari_cellseg.training import families
 from napari_cellseg.training.runs.run import Epoch, run_beside
 from napari_cellseg.training.yolo import exporting
 from napari_cellseg.training.yolo.exporting import Exported
@@ -68,7 +69,7 @@ def counting(tmp_path_factory, monkeypatch):
     (folder / "counting_yolo.py").write_text(COUNTING, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, sys.path)]))
     monkeypatch.setattr(YoloRecipe, "backend", "counting_yolo")
-    monkeypatch.setattr(train, "_check_packages", lambda: None)
+    monkeypatch.setattr(families, "missing", lambda family: None)
     monkeypatch.setenv("NAPARI_CELLSEG_HOME", str(folder / "home"))
 
 

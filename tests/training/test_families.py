@@ -16,6 +16,7 @@ from napari_cellseg.models.registry import added_folder, bundled_folder
 from napari_cellseg.training.families import (
     FAMILIES,
     StartingPoint,
+    family_of,
     make_recipe,
     missing,
     starting_point,
@@ -68,6 +69,7 @@ def test_models_that_can_be_trained_come_before_networks(added):
         ("model-2/bce-dice", "unets:model-2/bce-dice"),
         ("FOLDER/other.pt", "yolo:FOLDER/other.pt"),
         ("FOLDER/mine.onnx", "cells:FOLDER/mine.onnx"),
+        ("FOLDER/mine.safetensors", "cells:FOLDER/mine.safetensors"),
         ("unets:", "unets:"),
     ],
 )
@@ -76,7 +78,7 @@ def test_a_name_a_file_and_a_key_are_found(added, start, key):
 
 
 def test_what_cannot_be_trained_further_is_told(added):
-    with pytest.raises(OptionError, match=r"'bare' cannot be trained further: .*bare\.safetensors"):
+    with pytest.raises(TrainingError, match=r"'bare' cannot be trained further: .*bare\.safetensors"):
         starting_point("bare")
     with pytest.raises(ModelError, match=r"There is no model 'nucleus'\. Did you mean 'nuclei'"):
         starting_point("nucleus")
@@ -87,6 +89,8 @@ def test_one_call_makes_recipes_of_families(tmp_path):
     yolo = make_recipe(point("yolo:yolo11n-seg"), "quick", *given, {"imgsz": 96})
     assert yolo.as_dict().items() >= {"start": "yolo11n-seg", "epochs": 30, "imgsz": 96}.items()
     given = (tmp_path / "data", tmp_path / "a.onnx")
+    cells = make_recipe(point("cells:phase"), "quick", *given, {"imgsz": 96})
+    assert cells.as_dict().items() >= {"start": "phase", "edge": 96}.items()
     unets = make_recipe(point("unets:"), "brightfield-small", *given, {"imgsz": 64}).as_dict()
     assert (unets["edge"], unets["epochs"], len(unets["members"])) == (64, 12, 6)
     one = make_recipe(starting_point("model-3/focal-dice-boundary"), None, *given).as_dict()
@@ -95,6 +99,13 @@ def test_one_call_makes_recipes_of_families(tmp_path):
         make_recipe(point("unets:"), "best", *given)
     with pytest.raises(OptionError, match="mosaic"):
         make_recipe(point("unets:"), None, *given, {"mosaic": 1})
+
+
+def test_a_run_s_backend_tells_its_family():
+    for family in FAMILIES.values():
+        assert family_of(family.recipe.backend) is family
+    with pytest.raises(TrainingError, match="begun by 'other', which is not known"):
+        family_of("other")
 
 
 def test_what_is_missing_is_told_before_anything_else(monkeypatch, tmp_path):
@@ -124,7 +135,7 @@ def test_a_dataset_without_images_to_learn_from_is_refused(monkeypatch, tmp_path
 def test_listing_needs_neither_torch_nor_ultralytics():
     code = (
         "import sys, json; from napari_cellseg.training.families import FAMILIES, starting_points; "
-        "starting_points(); [FAMILIES[n].presets for n in ('yolo', 'unets')]; "
+        "starting_points(); [family.presets for family in FAMILIES.values()]; "
         "print(json.dumps([n for n in ('torch', 'ultralytics', 'onnxruntime') if n in sys.modules]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

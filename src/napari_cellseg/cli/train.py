@@ -9,24 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_cellseg.cli.terminal import ProgressView, duration, print_error, run_job
-from napari_cellseg.cli.train_unets import (
-    check_unet_packages,
-    check_unet_start,
-    is_unets,
-    make_unet_recipe,
-    unet_preset_lines,
-)
-from napari_cellseg.errors import MissingDependencyError, OptionError, OutputError, TrainingError
-from napari_cellseg.events import Job, Progress
+from napari_cellseg.cli.terminal import ProgressView, print_error, run_job
+from napari_cellseg.errors import OptionError, OutputError, TrainingError
+from napari_cellseg.events import Job, Progress, duration
 
 if TYPE_CHECKING:
+    from napari_cellseg.cli.train_choices import Asked
     from napari_cellseg.models.card import ModelCard, Score
     from napari_cellseg.training.runs.run import Epoch, Recipe, RunFolder
-    from napari_cellseg.training.yolo.recipe import YoloRecipe
 
-METRICS = ("mAP50-95", "mAP50", "precision", "recall", "F1", "IoU")
-"""Scores of the masks, for U-Nets of the pixels, that the line of an epoch shows, where they are known."""
+METRICS = ("mAP50-95", "mAP50", "AP50_95", "AP50", "precision", "recall", "F1", "IoU")
+"""Scores that the line of an epoch shows, where they are known."""
 
 RECIPE = "the recipe's"
 
@@ -36,16 +29,12 @@ def _choice(help: str, *names: str) -> Any:
     return typer.Option(*names, help=help, show_default=RECIPE)
 
 
-def _show_recipes(asked: bool) -> None:
+def _show_choices(asked: bool) -> None:
     if not asked:
         return
-    from napari_cellseg.training.yolo.recipe import PRESETS, architectures
+    from napari_cellseg.cli.train_choices import choice_lines
 
-    for preset in PRESETS.values():
-        values = ", ".join(f"{name} {value}" for name, value in preset.values.items())
-        typer.echo(f"{preset.name}: {preset.title}\n  {preset.help}\n  {values}\n  Source: {preset.source}")
-    typer.echo(f"Networks: {', '.join(architectures())}")
-    for line in unet_preset_lines():
+    for line in choice_lines():
         typer.echo(line)
     raise typer.Exit
 
@@ -57,7 +46,7 @@ def train(
             "--out",
             "-o",
             metavar="MODEL",
-            help="The file to write: .pt, for U-Nets .onnx.",
+            help="The file to write: .onnx, for YOLO networks .pt.",
             show_default=False,
         ),
     ],
@@ -65,11 +54,21 @@ def train(
         Path | None,
         typer.Argument(metavar="[DATASET]", help="The dataset's folder.", show_default=False),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Model to train further, a name or a file; see --presets.",
+            show_default="none",
+        ),
+    ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="Values to begin with; see --presets.", show_default="none")
+        str | None, typer.Option(help="Values to begin with; see --presets.", show_default="the family's")
     ] = None,
     arch: Annotated[
-        str | None, _choice("Network to train, such as yolo11n-seg or brightfield; see --presets.")
+        str | None,
+        _choice("Network that learns from scratch: yolo11n-seg, brightfield, …; see --presets."),
     ] = None,
     weights: Annotated[
         Path | None,
@@ -118,17 +117,26 @@ def train(
     trust: Annotated[
         bool, typer.Option("--trust", help="Trust the weights, a .pt that can run code, from now on.")
     ] = False,
+    estimate: Annotated[
+        bool,
+        typer.Option("--estimate", help="Only measure how long it will take, and how much memory it needs."),
+    ] = False,
     presets: Annotated[
         bool,
-        typer.Option("--presets", callback=_show_recipes, is_eager=True, help="List presets and networks."),
+        typer.Option(
+            "--presets",
+            callback=_show_choices,
+            is_eager=True,
+            help="List what can be trained: models, networks, presets.",
+        ),
     ] = False,
 ) -> None:
-    """Train a YOLO network or an ensemble of bright-field U-Nets on a dataset; nothing is downloaded.
+    """Train a model on a dataset: one of this package further, or a YOLO network, or bright-field U-Nets.
 
-    The folder MODEL_training beside the model holds recipe, log and checkpoints. Ctrl+C stops within seconds
-    and keeps the last epoch; --resume goes on. The model gets a card with its validation and test scores.
+    Nothing is downloaded. The folder MODEL_training beside the model holds recipe, log and checkpoints.
+    Ctrl+C stops within seconds and keeps the last epoch; --resume goes on. The model gets a card with its
+    validation and test scores.
     """
-    from napari_cellseg.models.trust import trust_file
     from napari_cellseg.training.runs.run import run_beside
 
     given = {
@@ -153,58 +161,44 @@ def train(
     }
     changes = {name: value for name, value in given.items() if value is not None}
     run = run_beside(out)
-    unets = is_unets(run, resume, preset, arch)
-    (check_unet_packages if unets else _check_packages)()
-    if weights is not None and trust and not unets:
-        trust_file(weights)
     if resume:
-        _check_resumed(run, dataset, [preset, arch, weights, *changes, *(["overwrite"] if overwrite else [])])
+        flags = {"overwrite": overwrite, "estimate": estimate}
+        options = [model, preset, arch, weights, *changes, *(name for name, on in flags.items() if on)]
+        _check_resumed(run, dataset, options)
+        recipe = None
     else:
-        recipe = _checked_recipe(unets, dataset, out, preset, arch, weights, changes)
+        from napari_cellseg.cli.train_choices import Asked
+
+        recipe = _checked_recipe(Asked(dataset, out, model, preset, arch, weights), changes, trust)
+        if estimate:
+            typer.echo(_estimate_words(recipe))
+            return
         _make_room(run, out, overwrite)
-    path = _trained(lambda: _job(run, None if resume else recipe), run, out)
+    path = _trained(lambda: _job(run, recipe), run, out)
     for line in result_words(path):
         typer.echo(line)
 
 
-def _checked_recipe(unets: bool, *asked: Any) -> "Recipe":
-    """The recipe that the arguments of `make_recipe` ask for, once what it begins with is there."""
-    if unets:
-        ensemble = make_unet_recipe(*asked)
-        check_unet_start(ensemble)
-        return ensemble
-    recipe = make_recipe(*asked)
-    _check_start(recipe)
+def _checked_recipe(asked: "Asked", changes: dict[str, Any], trust: bool) -> "Recipe":
+    """The recipe that is asked for, once what it begins with is there."""
+    from napari_cellseg.cli.train_choices import asked_recipe
+    from napari_cellseg.models.trust import trust_file
+
+    family, recipe = asked_recipe(asked, changes)
+    start = Path(str(recipe.as_dict().get("start", "")))
+    if trust and start.suffix.lower() == ".pt":
+        trust_file(start)
+    family.check(recipe)
     return recipe
 
 
-def make_recipe(
-    dataset: Path | None,
-    out: Path,
-    preset: str | None,
-    arch: str | None,
-    weights: Path | None,
-    changes: dict[str, Any],
-) -> "YoloRecipe":
-    """The recipe that the command line asks for.
+def _estimate_words(recipe: "Recipe") -> str:
+    """How long a training will take, and how much memory it needs, in a line."""
+    from napari_cellseg.training.runs.estimating import estimating
 
-    Raises
-    ------
-    OptionError
-        Where the dataset is missing, or a value is not what it must be.
-    """
-    from napari_cellseg.training.yolo.recipe import YoloRecipe
-    from napari_cellseg.training.yolo.recipe import preset as preset_recipe
-
-    if dataset is None:
-        raise OptionError("There must be a dataset to train on, or --resume.")
-    if arch is not None and weights is not None:
-        raise OptionError(
-            "There can be --arch, to learn from scratch, or --weights, to train further, not both."
-        )
-    start = {} if arch is None and weights is None else {"start": str(weights) if weights else arch}
-    values = {"data": str(dataset), "model": str(out), **start, **changes}
-    return YoloRecipe.from_dict(values) if preset is None else preset_recipe(preset, **values)
+    found = run_job(estimating(recipe))
+    time, memory = duration(found.seconds), f"{found.memory / 1e9:.1f} GB of memory"
+    return f"At most about {time} and {memory} on {found.device}; {found.words}"
 
 
 def parse_channel(text: str | None) -> int | str | None:
@@ -240,7 +234,9 @@ def epoch_words(epoch: "Epoch") -> str:
     took = f"{epoch.seconds:.1f} s" if epoch.seconds < 10 else duration(epoch.seconds)
     total = f"loss {epoch.losses.get('total', float('nan')):.3g}" + (f" ({losses})" if losses else "")
     name = f"{epoch.network}, " if epoch.network else ""
-    return f"{name}epoch {epoch.number}/{epoch.planned}: {total}; {scores}{best}; {took}"
+    return (
+        f"{name}epoch {epoch.number}/{epoch.planned}: {total}{f'; {scores}' if scores else ''}{best}; {took}"
+    )
 
 
 def result_words(path: Path) -> list[str]:
@@ -275,7 +271,9 @@ def score_table(card: "ModelCard") -> list[str]:
 
 def _check_resumed(run: "RunFolder", dataset: Path | None, given: list[Any]) -> None:
     """Make sure that a run is there, of this dataset, and that nothing is asked for that it cannot change."""
-    _, recipe = run.read_recipe()
+    from napari_cellseg.training.families import family_of, missing
+
+    backend, recipe = run.read_recipe()
     asked = [str(value) for value in given if value is not None]
     if asked:
         raise OptionError(
@@ -284,6 +282,9 @@ def _check_resumed(run: "RunFolder", dataset: Path | None, given: list[Any]) -> 
         )
     if dataset is not None and str(dataset.absolute()) != recipe.get("data"):
         raise OptionError(f"The training in '{run.path}' is on '{recipe.get('data')}', not on '{dataset}'.")
+    error = missing(family_of(backend))
+    if error is not None:
+        raise error
 
 
 def _make_room(run: "RunFolder", out: Path, overwrite: bool) -> None:
@@ -299,21 +300,6 @@ def _make_room(run: "RunFolder", out: Path, overwrite: bool) -> None:
         )
     if out.exists():
         raise OutputError(f"'{out}' is there already; choose another file, or replace it with --overwrite.")
-
-
-def _check_start(recipe: "YoloRecipe") -> None:
-    from napari_cellseg.datasets.store import Dataset
-    from napari_cellseg.training.yolo.training import check_start
-
-    Dataset.open(recipe.data)
-    check_start(recipe)
-
-
-def _check_packages() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("ultralytics") is None:
-        raise MissingDependencyError("Training a YOLO network", "ultralytics", "yolo")
 
 
 def _job(run: "RunFolder", recipe: "Recipe | None") -> Job[Path]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from napari_cellseg.errors import MissingDependencyError, OptionError, TrainingError
-from napari_cellseg.models.registry import ModelEntry, find_model, list_models
+from napari_cellseg.errors import MissingDependencyError, TrainingError
+from napari_cellseg.models.registry import ModelEntry, list_models
 from napari_cellseg.training.runs.recipe import JsonRecipe, Preset, preset_values
 
 Load: TypeAlias = Callable[[], tuple[type[JsonRecipe], Mapping[str, Preset]]]
@@ -28,12 +28,14 @@ class Family:
     ----------
     name : str
         What it is called in code, settings and commands.
-    title, task : str
-        The same for users, and in a sentence after "needs": ``"training a YOLO network"``.
+    title, task, hint : str
+        The same for users, as a job, and how a command asks for it.
     suffix : str
         Ending of the models that it writes.
     packages, extra : tuple of str, str
         What must be installed, and the extra of this package that brings it.
+    weights : str
+        Value of the recipe that names a file or folder of weights to begin with.
     begin : callable
         Values of the recipe that say what a training begins with.
     default : str
@@ -51,12 +53,14 @@ class Family:
     name: str
     title: str
     task: str
+    hint: str
     suffix: str
     packages: tuple[str, ...]
     extra: str
     load: Load
     check_start: Callable[[Any], object]
     networks: Callable[[], tuple[str, ...]] = tuple
+    weights: str = "start"
     begin: Callable[[str], Mapping[str, Any]] = _begin_with
     default: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
@@ -139,8 +143,8 @@ class StartingPoint:
 
 
 def _load_cells() -> tuple[type[JsonRecipe], Mapping[str, Preset]]:
-    from napari_cellseg.training.finetuning.presets import PRESETS  # type: ignore[import-not-found]
-    from napari_cellseg.training.finetuning.recipe import FineTuneRecipe  # type: ignore[import-not-found]
+    from napari_cellseg.training.finetuning.presets import PRESETS
+    from napari_cellseg.training.finetuning.recipe import FineTuneRecipe
 
     return FineTuneRecipe, PRESETS
 
@@ -159,7 +163,9 @@ def _load_unets() -> tuple[type[JsonRecipe], Mapping[str, Preset]]:
 
 
 def _check_cells(recipe: Any) -> None:
-    _trainable_point(find_model(recipe.start), recipe.start)
+    from napari_cellseg.training.finetuning.start import find_start
+
+    find_start(recipe.start)
 
 
 def _check_yolo(recipe: Any) -> None:
@@ -194,6 +200,7 @@ CELLS = Family(
     name="cells",
     title="Models of this package, trained further",
     task="Training a model further",
+    hint="--from MODEL: a name, or a file with its trainable weights (.safetensors) beside it.",
     suffix=".onnx",
     packages=("torch", "onnxscript", "safetensors"),
     extra="train",
@@ -207,6 +214,7 @@ YOLO = Family(
     name="yolo",
     title="YOLO segmentation networks",
     task="Training a YOLO network",
+    hint="--arch NETWORK learns from scratch, --from FILE.pt or --weights FILE.pt trains weights further.",
     suffix=".pt",
     packages=("ultralytics",),
     extra="yolo",
@@ -219,12 +227,14 @@ UNETS = Family(
     name="unets",
     title="Ensembles of bright-field U-Nets",
     task="Training bright-field U-Nets",
+    hint="--arch PRESET, or --arch NETWORK with its loss behind a slash, as in model-2/bce-dice.",
     suffix=".onnx",
     packages=("torch", "torchvision", "onnxscript", "safetensors"),
     extra="train",
     load=_load_unets,
     check_start=_check_unets,
     networks=_unet_networks,
+    weights="imagenet",
     begin=_begin_with_network,
     default="brightfield",
     renamed={"imgsz": "edge"},
@@ -251,7 +261,7 @@ def family_of(backend: str) -> Family:
         Where there is none.
     """
     for family in FAMILIES.values():
-        if getattr(family.recipe, "backend", None) == backend:
+        if family.recipe.backend == backend:
             return family
     raise TrainingError(f"This training was begun by '{backend}', which is not known here.")
 
@@ -264,9 +274,8 @@ def starting_points() -> list[StartingPoint]:
     CellSegWarning
         For each model that is left out because its card cannot be read.
     """
-    points = [_model_point(entry, entry.card.name) for entry in list_models()]
-    known = [point for point in points if point is not None]
-    return [*known, *(_network_point(YOLO, name) for name in YOLO.networks()), _network_point(UNETS, "")]
+    models = [_model_point(entry, entry.card.name) for entry in list_models() if not _why_not(entry)]
+    return [*models, *(_network_point(YOLO, name) for name in YOLO.networks()), _network_point(UNETS, "")]
 
 
 def starting_point(start: str | Path) -> StartingPoint:
@@ -282,9 +291,11 @@ def starting_point(start: str | Path) -> StartingPoint:
     ------
     ModelError
         Where there is no such model.
-    OptionError
+    TrainingError
         Where it cannot be trained further.
     """
+    from napari_cellseg.training.finetuning.start import find_trainable
+
     text = str(start)
     for point in starting_points():
         if text in (point.key, point.start):
@@ -295,7 +306,11 @@ def starting_point(start: str | Path) -> StartingPoint:
     path = Path(text).expanduser()
     if path.suffix.lower() == YOLO.suffix:
         return _yolo_point(path, path.name)
-    return _trainable_point(find_model(path), text)
+    entry = find_trainable(text)
+    reason = _why_not(entry)
+    if reason:
+        raise TrainingError(reason)
+    return _model_point(entry, text)
 
 
 def make_recipe(
@@ -326,25 +341,22 @@ def make_recipe(
     return point.family.make(preset, point.start, {"data": str(data), "model": str(model), **(changes or {})})
 
 
-def _model_point(entry: ModelEntry, start: str) -> StartingPoint | None:
-    """The starting point of a model, None where it cannot be trained further."""
+def _why_not(entry: ModelEntry) -> str:
+    from napari_cellseg.training.finetuning.start import why_not
+
+    return "" if _is_yolo(entry) else why_not(entry)
+
+
+def _is_yolo(entry: ModelEntry) -> bool:
+    return entry.card.backend == "ultralytics" and entry.path.suffix.lower() == YOLO.suffix
+
+
+def _model_point(entry: ModelEntry, start: str) -> StartingPoint:
     card = entry.card
-    if card.backend == "ultralytics" and entry.path.suffix.lower() == YOLO.suffix:
+    if _is_yolo(entry):
         return _yolo_point(entry.path, card.name)
-    if card.backend != "onnx" or card.kind != "pixel" or entry.trainable is None:
-        return None
     words = f"{card.title}. It is trained further and stays as it is; few corrected images suffice."
     return StartingPoint(f"{CELLS.name}:{start}", card.name, words, CELLS, start)
-
-
-def _trainable_point(entry: ModelEntry, start: str) -> StartingPoint:
-    point = _model_point(entry, start)
-    if point is None:
-        raise OptionError(
-            f"'{start}' cannot be trained further: there must be its trainable weights beside it, "
-            f"'{entry.path.with_suffix('.safetensors').name}', or weights of a YOLO network (.pt)."
-        )
-    return point
 
 
 def _yolo_point(path: Path, title: str) -> StartingPoint:

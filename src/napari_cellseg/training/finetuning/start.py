@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from napari_cellseg.errors import TrainingError
 from napari_cellseg.instances.decoding import VoteDecoding
 from napari_cellseg.models.card import IntensityScaling, ModelCard
-from napari_cellseg.models.registry import find_model
+from napari_cellseg.models.registry import TRAINABLE_SUFFIX, ModelEntry, find_model
 
 OUTPUTS = ("foreground", "distance", "offset_y", "offset_x")
 """Maps of the networks that can be trained further here."""
@@ -47,24 +48,43 @@ def find_start(start: str) -> Start:
     TrainingError
         Where it cannot be trained further here.
     """
-    path = Path(start)
-    entry = find_model(path.with_suffix(".onnx") if path.suffix.lower() == ".safetensors" else start)
+    entry = find_trainable(start)
+    reason = why_not(entry)
+    if reason:
+        raise TrainingError(reason)
+    weights, decoder = cast(Path, entry.trainable), cast(VoteDecoding, entry.card.decoder)
+    return Start(entry.card, entry.path, weights, decoder)
+
+
+def find_trainable(start: str) -> ModelEntry:
+    """The model of a name or a file, which may be that of its trainable weights.
+
+    Raises
+    ------
+    ModelError
+        Where there is no such model.
+    """
+    path = Path(start).expanduser()
+    return find_model(path.with_suffix(".onnx") if path.suffix.lower() == TRAINABLE_SUFFIX else start)
+
+
+def why_not(entry: ModelEntry) -> str:
+    """Why a model cannot be trained further here; empty where it can."""
     card = entry.card
     if entry.trainable is None:
-        raise TrainingError(
+        return (
             f"Model '{card.name}' cannot be trained further: its trainable weights, "
-            f"'{entry.path.with_suffix('.safetensors')}', are not there."
+            f"'{entry.path.with_suffix(TRAINABLE_SUFFIX)}', are not there."
         )
-    decoder = card.decoder
-    if not isinstance(decoder, VoteDecoding) or card.maps != OUTPUTS or card.channels != 3:
-        raise TrainingError(
+    if not isinstance(card.decoder, VoteDecoding) or card.maps != OUTPUTS or card.channels != 3:
+        return (
             f"Model '{card.name}' cannot be trained further here: it is no U-Net of this package, whose maps "
             f"are {', '.join(OUTPUTS)}. Begin with 'nuclei' or 'phase', or with a model made from these."
         )
     if card.scaling != IntensityScaling():
-        raise TrainingError(
+        return (
             f"Model '{card.name}' cannot be trained further here: it scales intensities in another way than "
             f"by the percentiles {IntensityScaling().low_percentile:g} and "
             f"{IntensityScaling().high_percentile:g}."
         )
-    return Start(card, entry.path, entry.trainable, decoder)
+    return ""
