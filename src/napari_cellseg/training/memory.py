@@ -108,12 +108,15 @@ def process_memory() -> PeakMemory:
 
 
 def gpu_memory(number: int) -> float:
-    """Memory of a GPU that is in use, GB; NaN where the driver's nvidia-smi is missing or fails."""
+    """Memory of a GPU that is in use, GB; NaN where nvidia-smi is missing, fails, or does not answer."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return math.nan
     command = [program, f"--id={number}", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    except subprocess.TimeoutExpired:
+        return math.nan
     text = done.stdout.strip()
     return int(text) * 2**20 / 1e9 if done.returncode == 0 and text.isdecimal() else math.nan
 

@@ -35,6 +35,7 @@ from napari_cellseg.training.unets.report_backbones import (
 from napari_cellseg.training.unets.report_confidence import MapTally, area_under_roc
 from napari_cellseg.training.unets.report_images import ImageSet, group_table, trying_model
 from napari_cellseg.training.unets.report_robustness import trying_degradations
+from napari_cellseg.training.unets.report_sections import _confidence_words
 from napari_cellseg.training.unets.report_tables import markdown_table
 
 PAPER = pd.DataFrame(
@@ -93,6 +94,7 @@ def test_the_convergence_rate_is_that_of_an_exponential_fall(first: float, rate:
 
 def test_what_cannot_be_known_of_a_network_is_not_a_number() -> None:
     assert math.isnan(convergence_rate([0.5]))
+    assert math.isnan(convergence_rate([0.5, 0.0]))
     assert stability(0.0) == math.inf
     assert math.isnan(stability(math.nan))
     assert math.isnan(overfitting_coefficient(0.0, 0.0))
@@ -229,6 +231,23 @@ def test_a_model_is_scored_by_image_and_by_group(squares: Dataset) -> None:
     assert len(result.seconds) == 3
 
 
+def test_fields_of_names_make_groups_alone_and_together(tmp_path: Path) -> None:
+    made = Dataset.create(tmp_path / "data", ("cell",))
+    shots = ("A_Phase_1_1", "A_Phase_1_2", "A_Phase_2_1", "B_Phase_1_1", "B_Phase_2_1", "B_Phase_2_2")
+    for number, name in enumerate(shots):
+        image, labels = np.zeros((16, 16), np.uint8), np.zeros((16, 16), np.int32)
+        labels[2:10, 2:10] = 1
+        image[2 : 10 if name.endswith("1") else 8, 2:10] = 255
+        image[0, number] = 1  # images of the same pixels are the same image
+        made.add(image, labels, name=name, split="test")
+    result = drain(trying_model("copy", Copying(), ImageSet.of(made), pattern="{line}_Phase_{well}"))
+    table = group_table([result]).set_index(["by", "group"])
+    assert sorted(table.loc["line, well"].index) == ["A, 1", "A, 2", "B, 1", "B, 2"]
+    row = table.loc[("line, well", "B, 2")]
+    assert (row.images, row.Dice) == (2, pytest.approx((1 + 2 * 48 / (48 + 64)) / 2))
+    assert table.loc[("line", "A")].images == table.loc[("well", "1")].images == 3
+
+
 def test_disagreement_tells_the_missed_pixels(squares: Dataset) -> None:
     result = drain(trying_model("copy", Copying(), ImageSet.of(squares)))
     assert result.maps is not None
@@ -270,6 +289,14 @@ def test_degraded_images_are_scored_like_any_others() -> None:
         dice.append(evaluate(found, scene.labels).summary["Dice"])
     assert table.Dice[0] == pytest.approx(np.mean(dice))
     assert table.Dice_sd[0] == pytest.approx(np.std(dice, ddof=1))
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0.774349, "77.435 %"), (1.0, "> 99.999 %"), (1e-9, "< 0.001 %"), (0.5, "50.000 %")],
+)
+def test_no_confidence_is_told_as_certain(share: float, words: str) -> None:
+    assert _confidence_words(share) == words
 
 
 def test_cells_of_markdown_tables_keep_to_their_columns() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from napari_cellseg.errors import TrainingError
-from napari_cellseg.evaluation.plots import COLOURS
+from napari_cellseg.evaluation.plots import COLOURS, MARKERS
 from napari_cellseg.training.runs.run import RunFolder
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Quantity:
 
 QUANTITIES = (
     Quantity("L_final", "L_final", "training loss of the last epoch"),
-    Quantity("gradient", "Gradient", "(1 − L_final) / E"),
+    Quantity("gradient", "Gradient", "(1 − L_final) / E; below 0 where the loss is still above 1"),
     Quantity("L_train", "L_train", "training loss of the last epoch, patches as they were augmented"),
     Quantity("L_val", "L_val", "validation loss of the last epoch"),
     Quantity("dL", "ΔL", "L_val − L_train"),
@@ -109,9 +109,9 @@ def convergence_rate(losses: Sequence[float]) -> float:
     -----
     The definition is ours: the paper's Table 1 has a "convergence rate" without one, and its numbers follow
     from none of its other rows. A loss that falls exponentially, L_e = L_1 · exp(−CR · (e − 1)), has this CR.
-    NaN for a single epoch.
+    NaN for a single epoch, and where there is no loss left.
     """
-    if len(losses) < 2:
+    if len(losses) < 2 or losses[-1] <= 0:
         return math.nan
     return math.log(losses[0] / losses[-1]) / (len(losses) - 1)
 
@@ -243,7 +243,7 @@ def plot_epochs(histories: Mapping[str, pd.DataFrame]) -> "Figure":
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     for k, (name, epochs) in enumerate(histories.items()):
-        style: dict[str, Any] = {"color": COLOURS[k % len(COLOURS)], "marker": "osD^vPX"[k % 7]}
+        style: dict[str, Any] = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)]}
         style |= {"linewidth": 1.4, "markersize": 3}
         left.plot(epochs["epoch"], epochs["F1"], label=name, **style)
         right.plot(epochs["epoch"], epochs["val_total"], **style)

@@ -35,6 +35,9 @@ OBJECT_METRICS = ("AP50", "AP50_95", "precision", "recall", "F1", "PQ", "AJI", "
 COUNTS = ("true_objects", "predicted_objects", "missed", "invented", "split", "merged")
 """Numbers of objects that stand beside them."""
 
+GIVEN_GROUPS = ("set", "group", "main_class")
+"""Columns of groups that a dataset gives; all others are fields of the names."""
+
 SHOWN = (*PIXEL_METRICS, *OBJECT_METRICS, *COUNTS)
 """Metrics of the tables, in their order."""
 
@@ -228,14 +231,15 @@ def group_table(results: Sequence[ModelResult]) -> pd.DataFrame:
     DataFrame
         A row per model, way to group and group, the highest mean Dice first: ``model``, ``by``, ``group``,
         ``images``, ``high`` (whether the mean Dice is at least that of all images; the paper parts its tables
-        at 0.888), then each metric of `SHOWN` with its ``_sd``. No rows for a way that puts every image into
-        a group of its own.
+        at 0.888), then each metric of `SHOWN` with its ``_sd``. Several fields of the names make groups
+        together too, as line and well do in the paper. No rows for a way that puts every image into a group
+        of its own.
     """
     rows = []
     for result in results:
-        images = result.report.images
+        images, columns = _with_joined_fields(result.report)
         overall = summarise(images["Dice"]).mean
-        for column in result.report.group_columns:
+        for column in columns:
             count = images[column].nunique()
             if count == len(images) or (column == "set" and count == 1):
                 continue
@@ -244,8 +248,21 @@ def group_table(results: Sequence[ModelResult]) -> pd.DataFrame:
                 for name, part in images.groupby(column, sort=True)
             ]
             rows += sorted(own, key=lambda row: -row["Dice"] if row["Dice"] == row["Dice"] else np.inf)
-    columns = ["model", "by", "group", "images", "high", *(c for m in SHOWN for c in (m, f"{m}_sd"))]
-    return pd.DataFrame(rows, columns=columns)
+    names = ["model", "by", "group", "images", "high", *(c for m in SHOWN for c in (m, f"{m}_sd"))]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _with_joined_fields(report: Report) -> tuple[pd.DataFrame, list[str]]:
+    """Images and their columns of groups, one more of them for all fields of the names as one."""
+    images, columns = report.images, list(report.group_columns)
+    fields = [column for column in columns if column not in GIVEN_GROUPS]
+    if len(fields) < 2:
+        return images, columns
+    joined = images[fields].agg(", ".join, axis=1)
+    if joined.nunique() == max(images[field].nunique() for field in fields):
+        return images, columns
+    name = ", ".join(fields)
+    return images.assign(**{name: joined}), [*columns, name]
 
 
 def _group_row(model: str, by: str, group: str, images: pd.DataFrame, overall: float) -> dict[str, Any]:

@@ -35,6 +35,9 @@ ON_PAGE = ("Dice", "IoU", "SSIM", "accuracy", "pixel_precision", "pixel_recall",
 ABLATION = ("Dice", "IoU", "accuracy", "pixel_precision", "pixel_recall", "AP50", "AP50_95", "F1", "PQ")
 """Metrics of members and ensemble on the page."""
 
+CERTAIN = 0.99999
+"""The highest confidence that is told, as in the paper."""
+
 PIXELS = (
     "Dice is the paper's F1: that of the pixels. Hausdorff distances are pixels. F1, precision, recall and "
     "AP without 'pixel' are those of objects, found at IoU ≥ 0.5."
@@ -215,8 +218,8 @@ def _confidence(results: Sequence[ModelResult], baseline: float) -> Iterator[Sec
         words = "; ".join(f"{name}: {meaning}" for name, meaning in OUTCOMES.items())
         text = (
             f"Maps of the models by what pixels turned out to be ({words}). tells_errors: chance that a "
-            "wrong pixel is more doubtful than a right one; 0.5 tells nothing. Only ensembles have a "
-            "disagreement."
+            "wrong pixel is more doubtful than a right one; 0.5 tells nothing. The doubt of a probability p "
+            "is 1 − |2 p − 1|. Only ensembles have a disagreement."
         )
         yield Section("table_6_maps", "Probability and disagreement", text, table)
     bins = [reliability_table(r.report).assign(model=r.name) for r in results]
@@ -241,7 +244,7 @@ def _baseline_words(row: Mapping[str, Any]) -> dict[str, str]:
     )
     values = (
         f"{spread(row['mean'], row['sd'])} ({row['low']:.3f} to {row['high']:.3f})",
-        f"{100 * row['confidence']:.5g} %",
+        _confidence_words(row["confidence"]),
         f"t = {row['t']:.2f}, {p}",
         number(row["d"]),
         reached,
@@ -256,6 +259,13 @@ _TESTED = (
     "effect size (Cohen's d)",
     "images that reach it (95 % credible interval, Beta)",
 )
+
+
+def _confidence_words(share: float) -> str:
+    """Percent; no more than that it is above `CERTAIN`, or below its opposite, where it is."""
+    if share > CERTAIN:
+        return f"> {100 * CERTAIN:g} %"
+    return f"< {100 * (1 - CERTAIN):.2g} %" if share < 1 - CERTAIN else f"{100 * share:.3f} %"
 
 
 def _percent(share: float) -> str:
