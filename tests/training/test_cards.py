@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from napari_cellseg.datasets.store import Dataset
+from napari_cellseg.models.card import model_name
 from napari_cellseg.models.registry import find_model
 from napari_cellseg.training.cards import (
     author_name,
     common_pixel_size,
     learnt_from,
-    model_name,
     parent_notes,
     pixel_hashes,
 )

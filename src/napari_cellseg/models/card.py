@@ -253,6 +253,12 @@ class ModelCard(_Described):
         return self
 
 
+def model_name(stem: str, default: str) -> str:
+    """A name that a model may have, from that of its file; `default` where nothing of it may be in one."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("._-")[:80].strip("._-")
+    return name if re.fullmatch(NAME_PATTERN, name) else default
+
+
 def parse_card(text: str | bytes, source: str, **known: Any) -> ModelCard:
     """Model card from its JSON text.
 

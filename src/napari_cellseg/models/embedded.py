@@ -3,7 +3,6 @@
 import ast
 import hashlib
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from napari_cellseg.errors import ModelError
 from napari_cellseg.instances.prototypes import PrototypeDecoding
-from napari_cellseg.models.card import NAME_PATTERN, IntensityScaling, ModelCard, parse_card
+from napari_cellseg.models.card import IntensityScaling, ModelCard, model_name, parse_card
 from napari_cellseg.models.onnx import CARD_PROPERTY, read_metadata
 
 CONFIDENCE, FLOOR = 0.25, 0.05
@@ -129,7 +128,7 @@ def exported_card(path: Path, digest: str, network: ExportedNetwork) -> ModelCar
     """
     texts, tile = network.texts, network.tile
     return ModelCard(
-        name=_name(path.stem),
+        name=model_name(path.stem, "yolo"),
         version=texts.get("date", "unknown")[:10],
         title=texts.get("description", "YOLO segmentation").strip(),
         description=f"Written by Ultralytics {texts.get('version', '')}; the file does not say what it was "
@@ -173,8 +172,3 @@ def _literal(source: Path, metadata: Mapping[str, str], key: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise ModelError(f"'{source}' has metadata that cannot be read: '{key}' ({error}).") from error
-
-
-def _name(stem: str) -> str:
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("._-")[:80].strip("._-")
-    return name if re.fullmatch(NAME_PATTERN, name) else "yolo"

@@ -1,21 +1,14 @@
-"""What the cards of all models that are trained here share: names, data, authors, what was learnt from."""
+"""What the cards of all models that are trained here share: data, authors, what was learnt from."""
 
 import getpass
-import re
 from collections.abc import Collection, Iterable, Mapping
 from statistics import median
 
 from napari_cellseg.datasets.store import Dataset
-from napari_cellseg.models.card import NAME_PATTERN, DataSource, ModelCard
+from napari_cellseg.models.card import DataSource, ModelCard
 
 NO_HASH = "0" * 64
 """Stands for the hash of weights that are not in a file yet."""
-
-
-def model_name(stem: str, default: str) -> str:
-    """A name that a model may have, from that of its file; `default` where nothing of it may be in one."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("._-")[:80].strip("._-")
-    return name if re.fullmatch(NAME_PATTERN, name) else default
 
 
 def author_name() -> str | None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_cellseg.datasets.store import Dataset
-from napari_cellseg.models.card import ModelCard
-from napari_cellseg.training.cards import author_name, data_source, learnt_from, model_name
+from napari_cellseg.models.card import ModelCard, model_name
+from napari_cellseg.training.cards import author_name, data_source, learnt_from
 from napari_cellseg.training.finetuning.recipe import FineTuneRecipe
 from napari_cellseg.training.finetuning.start import Start
 from napari_cellseg.training.unets.learning import Learnt

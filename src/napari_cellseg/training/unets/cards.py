@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_cellseg.datasets.store import Dataset
-from napari_cellseg.models.card import IntensityScaling, ModelCard
+from napari_cellseg.models.card import IntensityScaling, ModelCard, model_name
 from napari_cellseg.models.networks.brightfield.config import STRIDE
 from napari_cellseg.training.cards import (
     NO_HASH,
@@ -14,7 +14,6 @@ from napari_cellseg.training.cards import (
     common_pixel_size,
     data_source,
     learnt_from,
-    model_name,
 )
 from napari_cellseg.training.unets.decoding import ChosenDecoding
 from napari_cellseg.training.unets.learning import Learnt

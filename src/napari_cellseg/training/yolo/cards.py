@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.instances.prototypes import PrototypeDecoding
-from napari_cellseg.models.card import IntensityScaling, ModelCard
+from napari_cellseg.models.card import IntensityScaling, ModelCard, model_name
 from napari_cellseg.models.embedded import CONFIDENCE, FLOOR
 from napari_cellseg.training.cards import (
     NO_HASH,
@@ -16,7 +16,6 @@ from napari_cellseg.training.cards import (
     common_pixel_size,
     data_source,
     learnt_from,
-    model_name,
 )
 from napari_cellseg.training.yolo.recipe import STRIDE, YoloRecipe
 from napari_cellseg.training.yolo.tiles import Tiles
