@@ -26,6 +26,7 @@ from napari_cellseg.viewer.dataset_layers import (
 )
 from napari_cellseg.viewer.dataset_rows import counted
 from napari_cellseg.viewer.journaling import journaling_of
+from napari_cellseg.viewer.recent_datasets import remember_dataset
 from napari_cellseg.widgets.connections import Connections
 from napari_cellseg.widgets.dataset_add import AddPanel
 from napari_cellseg.widgets.dataset_checks import DatasetChecks
@@ -136,6 +137,10 @@ class DatasetPanel(QWidget):
         self.checks.forget()
         self.opened.show_dataset(self.work.dataset)
         self.tabs.setCurrentIndex(0 if self.work.rows else 1)
+        try:
+            remember_dataset(self.work.dataset.folder)
+        except CellSegError as error:
+            self.error.show_error(error)
 
     def _show(self) -> None:
         dataset, rows = self.work.dataset, self.work.rows

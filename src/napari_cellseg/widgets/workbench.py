@@ -6,7 +6,14 @@ from qtpy.QtWidgets import QFileDialog
 from napari_cellseg.images.reading import IMAGE_SUFFIXES
 from napari_cellseg.viewer.reading import read_image_layer
 
-DOCKS = ("CellSeg segment", "CellSeg correct", "CellSeg dataset", "CellSeg measure", "CellSeg evaluate")
+DOCKS = (
+    "CellSeg segment",
+    "CellSeg correct",
+    "CellSeg dataset",
+    "CellSeg train",
+    "CellSeg measure",
+    "CellSeg evaluate",
+)
 """Display names of the docks in the manifest, in the order of the work."""
 
 
