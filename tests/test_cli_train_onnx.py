@@ -138,6 +138,9 @@ def test_a_model_is_trained_further_by_its_name(run, dataset, tmp_path):
     expected = {"data": str(dataset), "start": "phase", "epochs": 2, "edge": 64, "keep": 0.5}
     assert {name: recipe[name] for name in expected} == expected
     assert out.startswith(f"{model}: ")
+    gate, add = out.splitlines()[-2:]
+    assert gate.startswith(f"napari-cellseg gate {model} phase --data {dataset} ")
+    assert add.startswith(f"napari-cellseg models add {model} ")
     code, _, err = run("train", dataset, "-o", tmp_path / "better.onnx", "--from", model)
     assert code == 0, err
     assert run_beside(tmp_path / "better.onnx").read_recipe()[1]["start"] == str(model)

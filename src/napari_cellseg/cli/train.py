@@ -175,7 +175,7 @@ def train(
             return
         _make_room(run, out, overwrite)
     path = _trained(lambda: _job(run, recipe), run, out)
-    for line in result_words(path):
+    for line in [*result_words(path), *_next_commands(run, path)]:
         typer.echo(line)
 
 
@@ -250,6 +250,21 @@ def result_words(path: Path) -> list[str]:
     if path.suffix == ".onnx":
         return lines
     return [*lines, f"napari-cellseg export {shlex.quote(str(path))} makes an ONNX file of it"]
+
+
+def _next_commands(run: "RunFolder", path: Path) -> list[str]:
+    """How a model that was trained further is compared with what it began with, and used."""
+    from napari_cellseg.training.families import family_of
+
+    backend, recipe = run.read_recipe()
+    start, model = recipe.get("start"), shlex.quote(str(path))
+    if start is None or start in family_of(backend).networks():
+        return []
+    old, data = shlex.quote(start), shlex.quote(recipe["data"])
+    return [
+        f"napari-cellseg gate {model} {old} --data {data} says whether it is better than what it began with",
+        f"napari-cellseg models add {model} makes it known by its name",
+    ]
 
 
 def score_table(card: "ModelCard") -> list[str]:
