@@ -21,6 +21,7 @@ from napari_cellseg.training.unets.member import MemberRun, member_seed
 from napari_cellseg.training.unets.recipe import UnetRecipe
 
 torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("small_encoder")
 
 TINY = {
     "network": "model-2",
@@ -68,7 +69,9 @@ def content(folder: Path, name: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[MemberRun, list[Progress], Path]:
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, small_encoder: None
+) -> tuple[MemberRun, list[Progress], Path]:
     """A network that was trained for three epochs without a break, with distances and mining."""
     folder = tmp_path_factory.mktemp("trained")
     run = member(folder, epochs=3, distance=True, keep_all=True)

@@ -19,10 +19,13 @@ from napari_cellseg.images.simulation import simulate_brightfield
 from napari_cellseg.models.card import DISAGREEMENT, file_hash
 from napari_cellseg.models.registry import find_model, load_model
 from napari_cellseg.pipeline import segment
+from napari_cellseg.training.runs.previews import read_previews
 from napari_cellseg.training.runs.process import resuming, training
 from napari_cellseg.training.runs.run import Epoch, RunFolder
 from napari_cellseg.training.unets.recipe import UnetRecipe
 from napari_cellseg.training.unets.training import train
+
+pytestmark = pytest.mark.usefixtures("small_encoder")
 
 SPLITS = ("train", "train", "val", "test")
 SMALL = {"backbone": "mobilenet_v2", "widths": [16, 12, 8, 8, 8]}
@@ -73,7 +76,7 @@ def epochs(told: list[Progress]) -> list[Epoch]:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]]:
+def trained(tmp_path_factory: pytest.TempPathFactory, small_encoder: None) -> tuple[Path, list[Progress]]:
     """A folder in which two networks were trained for two epochs each, and one of each votes."""
     folder = tmp_path_factory.mktemp("trained")
     make_dataset(folder / "data")
@@ -151,6 +154,17 @@ def test_epochs_are_counted_over_all_members(trained: tuple[Path, list[Progress]
     assert done[-1] == next(step.total for step in told if step.stage == "Training")
 
 
+def test_previews_show_what_the_last_network_finds(trained: tuple[Path, list[Progress]]) -> None:
+    folder, _ = trained
+    (shown,) = read_previews(RunFolder(folder / "run"))
+    assert (shown.image, shown.epoch, shown.network) == ("image 2", 4, "residual")
+    np.testing.assert_array_equal(
+        shown.truth, Dataset.open(folder / "data").sample("image 2").annotation.labels
+    )
+    assert (shown.picture.shape, shown.picture.dtype, shown.found.shape) == ((64, 80), np.uint8, (64, 80))
+    assert shown.picture.max() > 200
+
+
 def test_the_export_votes_as_the_networks_do(trained: tuple[Path, list[Progress]], model: Path) -> None:
     from napari_cellseg.training.unets.weights import MemberFiles
 
@@ -182,7 +196,8 @@ def test_nothing_is_left_but_the_run_and_the_model(trained: tuple[Path, list[Pro
     folder, _ = trained
     assert {path.name for path in (folder / "out").iterdir()} == {"my cells.onnx", "my cells.json"}
     left = {path.name for path in (folder / "run").iterdir()}
-    assert left == {"recipe.json", "images.json", "candidates.csv", "comparison.csv", "checkpoints"}
+    kept = {"recipe.json", "images.json", "candidates.csv", "comparison.csv"}
+    assert left == kept | {"checkpoints", "previews"}
 
 
 @pytest.mark.slow

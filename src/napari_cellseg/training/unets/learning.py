@@ -52,6 +52,11 @@ class Learnt:
     pixels: dict[str, list[str]]
     notes: list[str]
 
+    @property
+    def small_area(self) -> float:
+        """Area of a small object, pixels."""
+        return float(np.pi / 4 * self.diameters[1] ** 2)
+
 
 @dataclass(frozen=True, slots=True)
 class Lesson:

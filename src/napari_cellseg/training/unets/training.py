@@ -20,7 +20,9 @@ from napari_cellseg.models.networks.ensemble import Ensemble, export_ensemble
 from napari_cellseg.models.onnx import OnnxPixelModel
 from napari_cellseg.models.ultralytics import torch_device
 from napari_cellseg.outputs import make_folder, replacing
+from napari_cellseg.training.runs.previews import write_previews
 from napari_cellseg.training.runs.run import Epoch, Report, RunFolder
+from napari_cellseg.training.shown import evenly
 from napari_cellseg.training.unets.cards import ensemble_card
 from napari_cellseg.training.unets.comparison import Images, scores_of, write_comparison
 from napari_cellseg.training.unets.decoding import ChosenDecoding, choosing_decoding
@@ -28,6 +30,7 @@ from napari_cellseg.training.unets.imagenet import imagenet_weights
 from napari_cellseg.training.unets.learning import Lesson, keep_lesson, read_lesson
 from napari_cellseg.training.unets.member import MemberRun
 from napari_cellseg.training.unets.patches import PatchSource
+from napari_cellseg.training.unets.previewing import Previewer, maps_of
 from napari_cellseg.training.unets.recipe import MemberRecipe, UnetRecipe
 from napari_cellseg.training.unets.selection import Candidate, candidates, pick, ranked
 from napari_cellseg.training.unets.torch_maps import TorchMaps
@@ -166,15 +169,17 @@ class Ensembling:
             imagenet=imagenet,
             device=self.device,
         )
+        shown = Previewer(
+            lesson.validation, recipe.edge, distance=recipe.distance, area=lesson.learnt.small_area
+        )
         for step in run.running(resume):
             epoch = step.payload
             if isinstance(epoch, Epoch):
-                number = index * recipe.epochs + epoch.number
-                is_best = epoch.score > best
+                number, is_best = index * recipe.epochs + epoch.number, epoch.score > best
                 best = max(best, epoch.score)
-                epoch = replace(
-                    epoch, number=number, planned=count * recipe.epochs, is_best=is_best, network=member.name
-                )
+                planned = count * recipe.epochs
+                epoch = replace(epoch, number=number, planned=planned, is_best=is_best, network=member.name)
+                write_previews(self.run, shown.look(run.network, self.device, number, member.name))
             done, total = index * step.total + step.done, count * step.total
             detail = f"{member.name} ({index + 1} of {count}), {step.detail}"
             yield Progress(step.stage, done, total, detail, epoch)
@@ -227,20 +232,17 @@ class Ensembling:
 
     def _decoding(self, ensemble: Ensemble, lesson: Lesson) -> Job[ChosenDecoding]:
         source = PatchSource(lesson.validation, edge=self.recipe.edge)
-        chosen = np.unique(np.linspace(0, len(source) - 1, min(TUNED, len(source))).astype(int))
+        chosen = evenly(len(source), TUNED)
         model = ensemble.to(self.device).eval()
         maps, labels = [], []
-        for done, index in enumerate(chosen.tolist()):
+        for done, index in enumerate(chosen):
             yield Progress("Tuning", done, len(chosen), "looking at validation patches")
             patch = source.plain(index)
-            image = patch.image if patch.is_colour else np.repeat(patch.image[..., None], 3, axis=2)
-            tile = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[None])).to(self.device)
-            with torch.inference_mode():
-                found = model(tile)[0].float().cpu().numpy()
+            found = maps_of(model, patch.image, self.device)
             found[:, patch.ignored] = 0
             maps.append(found)
             labels.append(np.where(patch.ignored, np.int32(0), patch.labels))
-        small = np.pi / 4 * lesson.learnt.diameters[1] ** 2
+        small = lesson.learnt.small_area
         return (yield from choosing_decoding(maps, labels, distance=self.recipe.distance, area=small))
 
     def _score(

@@ -25,6 +25,7 @@ from napari_cellseg.images.simulation import simulate_brightfield, simulate_fluo
 from napari_cellseg.models.card import ExportComparison, Latency
 from napari_cellseg.models.protocols import Model
 from napari_cellseg.pipeline import segment
+from napari_cellseg.training.shown import evenly
 
 MOST_IMAGES = 20
 """Of more images as many are compared, spread evenly over all."""
@@ -208,8 +209,7 @@ def _middle(length: int) -> slice:
 
 def _spread(values: Sequence[Any]) -> list[Any]:
     """At most `MOST_IMAGES` of them, evenly."""
-    places = np.unique(np.linspace(0, len(values) - 1, min(len(values), MOST_IMAGES)).round().astype(int))
-    return [values[i] for i in places]
+    return [values[i] for i in evenly(len(values), MOST_IMAGES)]
 
 
 def _shipped() -> tuple[Picture, ...]:
