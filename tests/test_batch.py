@@ -42,7 +42,8 @@ def calls(monkeypatch):
             "counts": {"objects": len(ids)},
             "warnings": [],
         }
-        return Segmentation(labels, table, nothing, provenance)
+        maps = {name: (labels / 4).astype(np.float16) for name in keywords.get("keep_maps", ())}
+        return Segmentation(labels, table, nothing, provenance, maps)
 
     monkeypatch.setattr(job, "segmenting", segmenting)
     return seen
@@ -297,6 +298,25 @@ def test_zarr_folders_are_images(calls, tmp_path):
     assert int(tifffile.imread(out / "z_labels.tif").sum()) == 42
     zarr.open_array(path, mode="r+")[:] = 200
     assert "older version" in run(path, out).files[0].reason
+
+
+def test_maps_are_written_beside_the_labels(calls, image, tmp_path):
+    path = image(resolution=(2e4, 2e4), resolutionunit="CENTIMETER")
+    out, maps = tmp_path / "in", {"keep_maps": ["foreground"]}
+    run(path, out, **maps)
+    written = read_image(out / "a_foreground.tif")
+    assert (written.axes, written.data.dtype) == ("YX", np.float32)
+    assert written.pixel_size == PixelSize(0.5, 0.5)
+    assert np.array_equal(np.asarray(written.data), np.asarray(read_image(out / "a_labels.tif").data) / 4)
+    assert find_images(out) == [path]
+    assert statuses(run(path, out, **maps)) == [("a.tif", "skipped")]
+    (result,) = run(path, out).files
+    assert "other parameters" in result.reason
+    (out / "a_foreground.tif").unlink()
+    (result,) = run(path, out, **maps).files
+    assert "in the way" in result.reason
+    with pytest.raises(OptionError, match="no map 'doubt' to keep"):
+        run(path, out, keep_maps=["doubt"])
 
 
 @pytest.mark.parametrize("format", ["png", "npy"])

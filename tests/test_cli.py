@@ -90,14 +90,14 @@ def test_every_option_reaches_the_batch(run, fake_batch):
     code, *_ = run(
         "segment", "a.tif", "b", "-o", "out", "--model", "m", "--device", "cuda:1", "--confidence", "0.3",
         "--channel", "0,2", "--axes", "TCYX", "--pixel-size", "0.5,0.4", "--diameter", "auto",
-        "--tile", "256", "--link", "z", "--format", "npy", "--overwrite",
+        "--tile", "256", "--link", "z", "--format", "npy", "--overwrite", "--keep-map", "foreground",
     )  # fmt: skip
     assert code == 0
     assert (fake_batch.paths, fake_batch.out) == ([Path("a.tif"), Path("b")], Path("out"))
     assert fake_batch.keywords == {
         "model": "m", "device": "cuda:1", "confidence": 0.3, "channel": (0, 2), "axes": "TCYX",
         "pixel_size": (0.5, 0.4), "diameter": "auto", "tile": 256, "link": "z", "format": "npy",
-        "overwrite": True,
+        "overwrite": True, "keep_maps": ("foreground",),
     }  # fmt: skip
 
 
@@ -380,7 +380,7 @@ def test_the_guide_names_every_option():
         [sys.executable, "-c", START, "segment", "--help"], capture_output=True, text=True, check=True
     ).stdout
     options = set(re.findall(r"(--[a-z-]+) ", help_text)) - {"--help"}
-    assert len(options) == 13
+    assert len(options) == 14
     assert {option for option in options if option not in guide} == set()
 
 

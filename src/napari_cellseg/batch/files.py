@@ -1,8 +1,9 @@
 """Which files a batch works on, and what their results are called."""
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_cellseg.errors import OptionError
@@ -12,27 +13,34 @@ from napari_cellseg.labels.writing import FORMATS
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where the results of a file go."""
+    """Where the results of a file go; maps of the model by their names."""
 
     labels: Path
     features: Path
     provenance: Path
+    maps: Mapping[str, Path] = field(default_factory=dict)
 
     @classmethod
-    def named(cls, folder: Path, stem: str, format: str) -> "Outputs":
+    def named(cls, folder: Path, stem: str, format: str, maps: Sequence[str] = ()) -> "Outputs":
         """Results called `stem` in a folder."""
         return cls(
             folder / f"{stem}_labels.{format}",
             folder / f"{stem}_features.csv",
             folder / f"{stem}_provenance.json",
+            {name: folder / f"{stem}_{name}.tif" for name in maps},
         )
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files."""
+        return (self.labels, self.features, self.provenance, *self.maps.values())
 
 
 def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     """The files that paths stand for, each once; folders are replaced by their images.
 
-    Label images that this package wrote are left out of a folder. A path that does not exist is kept, to
-    be reported as a file that failed.
+    Label images and maps that this package wrote are left out of a folder. A path that does not exist is
+    kept, to be reported as a file that failed.
 
     Raises
     ------
@@ -84,5 +92,15 @@ def _split(path: Path) -> tuple[str, str]:
 
 def _is_result(path: Path) -> bool:
     stem, ending = _split(path)
-    beside = path.with_name(f"{stem.removesuffix('_labels')}_provenance.json")
-    return ending in FORMATS and stem.endswith("_labels") and beside.is_file()
+    beside = path.with_name(f"{stem.rpartition('_')[0]}_provenance.json")
+    if ending not in FORMATS or not beside.is_file():
+        return False
+    return stem.endswith("_labels") or path.name in _written(beside)
+
+
+def _written(provenance: Path) -> list[str]:
+    """Names of the files that a provenance tells of; none where it is not one."""
+    try:
+        return list(json.loads(provenance.read_text(encoding="utf-8"))["outputs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

@@ -4,7 +4,7 @@ import json
 import time
 import warnings
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -17,12 +17,13 @@ from napari_cellseg.errors import CellSegError, CellSegWarning, OptionError
 from napari_cellseg.events import Job, Progress
 from napari_cellseg.images.axes import resolve_axes
 from napari_cellseg.images.reading import ImageFile, PixelSize, read_image
-from napari_cellseg.labels.writing import FORMATS, write_labels
+from napari_cellseg.labels.writing import FORMATS, write_labels, write_map
 from napari_cellseg.models.card import file_hash
 from napari_cellseg.models.protocols import Model
 from napari_cellseg.models.registry import load_model
 from napari_cellseg.outputs import make_folder, replacing
 from napari_cellseg.pipeline import Segmentation, segmenting
+from napari_cellseg.pipeline.kept_maps import check_kept_maps
 
 Format: TypeAlias = Literal["tif", "png", "npy"]
 STAGE = "Segmenting files"
@@ -43,6 +44,7 @@ def segmenting_files(
     tile: int | None = None,
     link: Literal["z"] | None = None,
     device: str = "auto",
+    keep_maps: Sequence[str] = (),
 ) -> Job[BatchSummary]:
     """Segment image files and write labels, table and provenance of each.
 
@@ -61,6 +63,9 @@ def segmenting_files(
         pixels, model and parameters is skipped, and other files in the way are an error of that file.
     model, axes, channel, pixel_size, diameter, confidence, tile, link, device
         As in `napari_cellseg.segment`. Axes and pixel size are those of the file where they are not given.
+    keep_maps : sequence of str
+        Maps of the model to write too, by the names that its card has: ``NAME_disagreement.tif``, OME-TIFF of
+        float32 at the scale of the image.
 
     Yields
     ------
@@ -75,7 +80,7 @@ def segmenting_files(
     Raises
     ------
     OptionError
-        Where no path or an unknown format is given.
+        Where no path, an unknown format, or a map that the model does not give, is asked for.
     OutputError
         Where the folder cannot be made.
     ModelError, DeviceError
@@ -88,14 +93,17 @@ def segmenting_files(
     folder = make_folder(out)
     yield Progress(STAGE, 0, len(files), "loading the model")
     loaded = load_model(model, device)
-    options = {
+    check_kept_maps(keep_maps, loaded.card, None)
+    options: dict[str, Any] = {
         "axes": axes, "channel": channel, "pixel_size": pixel_size, "diameter": diameter,
         "confidence": confidence, "tile": tile, "link": link,
     }  # fmt: skip
+    if keep_maps:
+        options["keep_maps"] = list(keep_maps)
     request = Request(loaded.card, format, options)
     results: list[FileResult] = []
     for i, (path, stem) in enumerate(zip(files, distinct_stems(files), strict=True)):
-        outputs = Outputs.named(folder, stem, format)
+        outputs = Outputs.named(folder, stem, format, keep_maps)
         result = yield from _one_file(path, outputs, request, model, device, overwrite, (i, len(files)))
         results.append(result)
         yield Progress(STAGE, i + 1, len(files), f"{path.name}: {result.status}", result)
@@ -190,14 +198,18 @@ def _write(
     provenance["image"] = {**provenance["image"], "name": file.path.name, "path": source["path"]}
     provenance["source"] = {**source, "sha256": file_hash(file.path) if file.path.is_file() else None}
     provenance["request"] = request.record()
-    provenance["outputs"] = [outputs.labels.name, outputs.features.name]
+    provenance["outputs"] = [path.name for path in outputs.paths if path != outputs.provenance]
     axes = "".join(a for a in provenance["image"]["axes"] if a in "TZ") + "YX"
     size = _pixel_size(request.options["pixel_size"], file.pixel_size)
     with (
         replacing(outputs.provenance) as record,
         replacing(outputs.features) as table,
+        ExitStack() as maps,
         replacing(outputs.labels) as labels,
     ):
         write_labels(labels, np.asarray(segmentation.labels), axes=axes, pixel_size=size)
+        for name, path in outputs.maps.items():
+            temporary = maps.enter_context(replacing(path))
+            write_map(temporary, segmentation.maps[name], axes=axes, pixel_size=size)
         segmentation.features.to_csv(table, index=False)
         record.write_text(json.dumps(provenance, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +34,23 @@ def finished_record(outputs: Outputs, source: dict[str, Any], request: Request) 
     OutputError
         Where other results, or other files, are in the way.
     """
-    there = [path for path in asdict(outputs).values() if path.exists()]
+    there = [path for path in outputs.paths if path.exists()]
     if not there:
         return None
     record = _read_record(outputs.provenance)
-    if len(there) == 3 and record is not None:
+    if record is not None and outputs.labels.exists() and outputs.features.exists():
         if not _same_source(record["source"], source):
             raise OutputError(
                 f"'{outputs.labels}' exists already, made from another image or an older version of it. "
                 f"Allow overwriting, or choose another folder."
             )
-        if record["request"] == request.record():
+        if record["request"] != request.record():
+            raise OutputError(
+                f"'{outputs.labels}' exists already, made with other parameters or another model. "
+                f"Allow overwriting, or choose another folder."
+            )
+        if len(there) == len(outputs.paths):
             return record
-        raise OutputError(
-            f"'{outputs.labels}' exists already, made with other parameters or another model. "
-            f"Allow overwriting, or choose another folder."
-        )
     raise OutputError(f"'{there[0]}' is in the way. Allow overwriting, or choose another folder.")
 
 

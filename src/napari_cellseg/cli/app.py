@@ -113,6 +113,14 @@ def segment(
     """Segment images; write NAME_labels.tif, NAME_features.csv and NAME_provenance.json for each.
 
     Images whose results are in the folder already, from the same pixels, model and parameters, are skipped.
+    keep_map: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A map of the model to write too, as NAME_MAP.tif, such as disagreement; may be repeated.",
+            show_default="none",
+        ),
+    ] = None,
     A file that cannot be segmented is reported, and the rest goes on; the exit code is then 2.
     """
     from napari_cellseg.batch import FileResult, segmenting_files
@@ -151,6 +159,7 @@ def segment(
         typer.echo(_line(first))
     if summary.count("failed"):
         raise typer.Exit(FAILURE)
+        keep_maps=tuple(keep_map or ()),
 
 
 def _line(result: "FileResult") -> str:

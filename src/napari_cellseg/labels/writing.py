@@ -1,4 +1,4 @@
-"""Label images to files, without losing an object."""
+"""Label images to files, without losing an object, and maps of models beside them."""
 
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,30 @@ def write_labels(
         _write_tiff(path, labels, axes, pixel_size)
 
 
+def write_map(
+    path: str | Path, values: NDArray[Any], *, axes: str = "YX", pixel_size: PixelSize | None = None
+) -> None:
+    """Write a map of a model as OME-TIFF of float32, zlib, with axes and pixel size inside.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ends in ``.tif``.
+    values : (…, Y, X) ndarray of float
+        At the scale of the image.
+    axes : str
+        One letter of ``"TZYX"`` per dimension.
+    pixel_size : PixelSize, optional
+        In µm.
+
+    Raises
+    ------
+    OSError
+        Where the file cannot be written.
+    """
+    _write_tiff(Path(path), np.asarray(values, np.float32), axes, pixel_size)
+
+
 def _write_png(path: Path, labels: NDArray[np.int32]) -> None:
     import imageio.v3 as iio
 
@@ -68,7 +92,7 @@ def _write_png(path: Path, labels: NDArray[np.int32]) -> None:
     iio.imwrite(path, labels.astype(np.uint16))
 
 
-def _write_tiff(path: Path, labels: NDArray[np.int32], axes: str, pixel_size: PixelSize | None) -> None:
+def _write_tiff(path: Path, pixels: NDArray[Any], axes: str, pixel_size: PixelSize | None) -> None:
     import tifffile
 
     metadata: dict[str, Any] = {"axes": axes}
@@ -79,5 +103,5 @@ def _write_tiff(path: Path, labels: NDArray[np.int32], axes: str, pixel_size: Pi
                 metadata |= {f"PhysicalSize{letter}": size, f"PhysicalSize{letter}Unit": "µm"}
         resolution = {"resolution": (1e4 / pixel_size.x, 1e4 / pixel_size.y), "resolutionunit": "CENTIMETER"}
     tifffile.imwrite(
-        path, labels, ome=True, photometric="minisblack", compression="zlib", metadata=metadata, **resolution
+        path, pixels, ome=True, photometric="minisblack", compression="zlib", metadata=metadata, **resolution
     )
