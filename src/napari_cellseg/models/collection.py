@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from napari_cellseg.errors import ModelError, OptionError, UntrustedFileError
+from napari_cellseg.models.bioimageio.importing import is_zoo_package, unpacked_zoo
 from napari_cellseg.models.card import NAME_PATTERN, write_card
 from napari_cellseg.models.package import is_package, unpacked
 from napari_cellseg.models.registry import (
     ORIGINS,
+    PACKAGE_SUFFIXES,
     TRAINABLE_SUFFIX,
     ModelEntry,
     added_folder,
@@ -33,8 +35,8 @@ def add_model(path: str | Path, name: str | None = None) -> ModelEntry:
     Parameters
     ----------
     path : str or Path
-        A weights file with its card beside or inside it, a card, or a model that was shared as one file.
-        Whoever trusts such a file (`trust.trust_file`) trusts the pickle in it.
+        A weights file with its card beside or inside it, a card, a model that was shared as one file, or a
+        package of bioimage.io. Whoever trusts a shared file (`trust.trust_file`) trusts the pickle in it.
     name : str, optional
         What to call it: letters, digits, dots, dashes and underscores. The card's own name if not given.
 
@@ -131,17 +133,21 @@ def check_name(name: str) -> None:
 @contextmanager
 def _source(path: Path) -> Iterator[ModelEntry]:
     """The model of a file, unpacked for as long as the block lasts."""
-    if not is_package(path):
+    if not (shared := is_package(path)) and not is_zoo_package(path):
+        if path.suffix.lower() in PACKAGE_SUFFIXES and path.is_file():
+            raise ModelError(f"'{path}' is neither a shared model nor a package of bioimage.io.")
         yield entry_of_file(path)
         return
-    with unpacked(path) as card:
+    with unpacked(path) if shared else unpacked_zoo(path) as card:
         entry = entry_of_file(card)
-        if is_trusted(path):
+        if shared and is_trusted(path):
             trust_file(entry.path)
         try:
             yield entry
         except UntrustedFileError as error:
             raise UntrustedFileError(str(path)) from error
+        except ModelError as error:
+            raise ModelError(str(error).replace(str(entry.path), str(path))) from error
 
 
 def _own(name: str, what: str) -> ModelEntry:

@@ -1,0 +1,1 @@
+"""Packages of bioimage.io, the zoo of models: written and read."""
