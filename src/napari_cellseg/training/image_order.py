@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from napari_cellseg.datasets.twins import Signatures
 from napari_cellseg.training.image_statistics import (
+    CLOSE,
     STATISTICS,
     distances,
     pair_distances,
-    spreads,
     unlike_words,
 )
 
@@ -35,11 +35,14 @@ COLUMNS = (
 MISSED_PER_WRONG = 0.5
 """True objects that are not found as they are for each object that is wrong."""
 
-FEW = 3.0
+WEAKER_MISSED = 0.3
+"""True objects among the weaker ones for each that their confidence promises; others are pieces of found ones."""
+
+FEW = 1.0
 """An image with as many objects counts half with its own error, half with that of all images."""
 
-ERROR_WEIGHT, DISAGREEMENT_WEIGHT, DISTANCE_WEIGHT = 1.0, 0.4, 0.6
-"""Doubt that each ground can cause by itself."""
+DISAGREEMENT_WEIGHT, DISTANCE_WEIGHT = 0.5, 0.25
+"""How much more an image teaches where the networks disagree, and where it is unlike all others."""
 
 REPEATED = 0.25
 """What is left of the score of an image that shows what one before it shows."""
@@ -96,7 +99,7 @@ class Look:
     @property
     def missed(self) -> float:
         """True objects that are probably not found, or not as they are."""
-        return float(self.weaker.sum()) + MISSED_PER_WRONG * self.wrong
+        return WEAKER_MISSED * float(self.weaker.sum()) + MISSED_PER_WRONG * self.wrong
 
     @property
     def counted(self) -> float:
@@ -130,10 +133,10 @@ def in_order(
     DataFrame
         A row per image, the one to correct next first: ``image``; ``score``, 0 to 1, before those that come
         earlier are taken into account; ``reasons`` in words; ``plane``; ``objects`` that were found, and how
-        many of them are probably ``wrong``; ``error``, the probable 1 − F1; ``disagreement`` and ``distance``
-        from the corrected images, in spreads of theirs (NaN where not known); ``like``, the image before it,
-        or of the dataset, that it nearly equals. Last those that the dataset has, and those that cannot be
-        read, whose score is NaN.
+        many of them are probably ``wrong``; ``error``, the probable 1 − F1; ``disagreement`` of an ensemble;
+        ``distance`` from the nearest corrected image, 1 being usual among these (both NaN where not known);
+        ``like``, the image before it, or of the dataset, that it nearly equals. Last those that the dataset
+        has, and those that cannot be read, whose score is NaN.
     """
     rows, usable = [], [look for look in looks if not look.failure]
     descriptions = np.array([look.description for look in usable]).reshape(len(usable), len(STATISTICS))
@@ -175,24 +178,17 @@ def _settled_errors(looks: Sequence[Look]) -> Values:
 
 
 def _scores(errors: Values, disagreement: Values, far: Values) -> Values:
-    """Doubt as in the review of objects: each ground leaves a part of the trust."""
-    trust = 1 - ERROR_WEIGHT * errors
-    trust = trust * (1 - DISAGREEMENT_WEIGHT * np.nan_to_num(disagreement).clip(0, 1))
-    trust = trust * (1 - DISTANCE_WEIGHT * np.nan_to_num(nearness_lost(far)))
-    return np.asarray(1 - trust)
-
-
-def nearness_lost(far: Values) -> Values:
-    """From distances in spreads to 0 (like the others) … 1 (like none of them)."""
-    beyond: Values = np.maximum(far - 1, 0)
-    return np.asarray(beyond / (beyond + 2))
+    """Probable errors, larger where networks disagree and where an image is unlike the corrected ones."""
+    beyond = np.maximum(np.nan_to_num(far) - 1, 0)
+    more = DISAGREEMENT_WEIGHT * np.nan_to_num(disagreement) + DISTANCE_WEIGHT * beyond / (beyond + 2)
+    return np.asarray((errors * (1 + more)).clip(0, 1))
 
 
 def _greedy(
     looks: Sequence[Look], scores: Values, descriptions: Values, known: Mapping[str, str]
 ) -> list[tuple[int, str]]:
     """Places of the images, best first, each with what it nearly equals; images that are known last."""
-    spread, twins = spreads(descriptions), _twins(looks, known)
+    twins = _twins(looks, known)
     kept = np.ones(len(looks))
     like = [""] * len(looks)
     for place, names in enumerate(twins):
@@ -205,7 +201,8 @@ def _greedy(
         best = int(np.argmax(np.where(left, scores * kept, -1.0)))
         order.append((best, like[best]))
         left[best] = False
-        near = np.exp(-(pair_distances(descriptions, descriptions[[best]], spread)[:, 0] ** 2))
+        apart = pair_distances(descriptions, descriptions[[best]])[:, 0] / CLOSE
+        near = np.exp(-(apart**2))
         kept = np.minimum(kept, 1 - (1 - SIMILAR) * near)
         for twin in twins[best]:
             if isinstance(twin, int) and left[twin]:
@@ -232,7 +229,8 @@ def _reasons(look: Look, far: float, unlike: Sequence[str], like: str) -> str:
     if not found:
         words.append("nothing was found")
     if wrong >= 0.5:
-        words.append(f"about {wrong:,.0f} objects are probably wrong or missing, {found:,} were found")
+        objects = "object is" if round(wrong) == 1 else "objects are"
+        words.append(f"about {wrong:,.0f} {objects} probably wrong or missing, {found:,} were found")
     if look.disagreement >= TELLING:
         words.append(f"the networks disagree ({look.disagreement:.2f})")
     if far > 2 or unlike:
