@@ -7,6 +7,7 @@ from napari_cellseg.instances.decoding import VoteDecoding
 from napari_cellseg.statistics.calibration import reliability
 from napari_cellseg.training.calibration import (
     Candidates,
+    adapt_confidence,
     best_threshold,
     calibration_error,
     collect_candidates,
@@ -84,3 +85,34 @@ def test_candidates_come_from_images() -> None:
     assert found.correct.tolist() == [0, 1, 0, 1]
     assert found.images.tolist() == [0, 0, 1, 1]
     assert found.missed == 0
+
+
+def shifted(seed: int, name: str, bias: float, count: int = 400) -> Candidates:
+    """Objects whose confidence follows the first feature, with an offset of the set's own."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(0, 1, (count, 4))
+    correct = (rng.random(count) < 1 / (1 + np.exp(-(2 * features[:, 0] + bias)))).astype(np.float64)
+    return Candidates(features, correct, np.arange(count), np.full(count, name), 0)
+
+
+def test_confidence_follows_new_objects_and_stays_where_there_are_none() -> None:
+    start = (0.0, 2.0, 0.0, 0.0, 0.0)
+    new = shifted(1, "new", bias=-2.0)
+    adapted = adapt_confidence(new, start, pull=1e-4)
+    assert adapted[0] == pytest.approx(-2, abs=0.4)
+    assert adapted[1] == pytest.approx(2, abs=0.5)
+    held = adapt_confidence(new, start, pull=1e6)
+    assert held == pytest.approx(start, abs=1e-2)
+
+
+def test_many_objects_of_one_set_do_not_drown_another() -> None:
+    start = (0.0, 2.0, 0.0, 0.0, 0.0)
+    few, many = shifted(2, "new", bias=-2.0, count=300), shifted(3, "old", bias=0.0, count=6000)
+    both = Candidates(
+        np.concatenate([few.features, many.features]),
+        np.concatenate([few.correct, many.correct]),
+        np.concatenate([few.images, many.images]),
+        np.concatenate([few.sets, many.sets]),
+        0,
+    )
+    assert -1.5 < adapt_confidence(both, start)[0] < -0.5

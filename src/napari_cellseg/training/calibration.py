@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from napari_cellseg.evaluation.matching import match_labels
 from napari_cellseg.instances.maps import Decoding, decode_maps_with_features
@@ -14,6 +15,9 @@ from napari_cellseg.training.samples import Sample
 from napari_cellseg.training.scoring import group_name
 
 Values = NDArray[np.float64]
+
+ENOUGH = 100
+"""Objects of a set that are enough to trust what they tell of its confidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,45 @@ def fit_confidence(candidates: Candidates, *, prior: float = 0.4) -> tuple[float
         return float(value), slope
 
     found = minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B")
+    return tuple(float(v) for v in found.x)
+
+
+def adapt_confidence(
+    candidates: Candidates, start: Sequence[float], *, pull: float = 0.01
+) -> tuple[float, ...]:
+    """Logistic coefficients that fit new objects; where these tell little, they stay near what they were.
+
+    Every set of `ENOUGH` objects counts the same, however many more it has; a smaller one counts less.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        Objects of all sets.
+    start : sequence of float
+        Coefficients as they are, the constant first.
+    pull : float
+        Towards these: weight of the squared change of the logit of a typical object, and of its changes by
+        one standard deviation of each feature.
+
+    Returns
+    -------
+    tuple of float
+    """
+    design, target = _design(candidates.features), candidates.correct
+    _, inverse, counts = np.unique(candidates.sets, return_inverse=True, return_counts=True)
+    share = 1 / np.maximum(counts, ENOUGH)[inverse]
+    before = np.asarray(start, np.float64)
+    moves = np.diag([1.0, *candidates.features.std(0)])
+    moves[0, 1:] = candidates.features.mean(0)
+
+    def loss(beta: Values) -> tuple[float, Values]:
+        linear = design @ beta
+        change = moves @ (beta - before)
+        value = share @ (np.logaddexp(0, linear) - target * linear) + pull * (change @ change)
+        slope = design.T @ (share * (expit(linear) - target)) + 2 * pull * (change @ moves)
+        return float(value), slope
+
+    found = minimize(loss, before, jac=True, method="L-BFGS-B")
     return tuple(float(v) for v in found.x)
 
 

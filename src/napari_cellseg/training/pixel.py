@@ -1,7 +1,7 @@
 """Training of a pixel model with PyTorch: losses, schedule, checkpoints, the run."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -158,7 +158,7 @@ class Average(nn.Module):
         torch._foreach_lerp_([ours[k] for k in floats], [theirs[k] for k in floats], 1 - decay)
 
 
-def batches(source: CropSource, recipe: Recipe, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(source: CropSource, recipe: Recipe, first: int) -> Generator[tuple[Tensor, Tensor], None, None]:
     """Endless batches from step `first` on, drawn two batches ahead in two threads."""
     with ThreadPoolExecutor(2) as pool:
         ahead = 2 * recipe.batch

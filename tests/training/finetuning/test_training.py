@@ -18,6 +18,7 @@ from napari_cellseg.models.networks.session import open_maps
 from napari_cellseg.models.networks.unet import Deployed, load_weights
 from napari_cellseg.models.registry import find_model
 from napari_cellseg.pipeline import segment
+from napari_cellseg.training.finetuning import learner, remembering
 from napari_cellseg.training.finetuning import training as backend
 from napari_cellseg.training.finetuning.training import train
 from napari_cellseg.training.runs.previews import read_previews
@@ -29,6 +30,8 @@ from .scenes import make_dataset, recipe
 @pytest.fixture(autouse=True)
 def few_memories(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend, "MEMORIES", 4)
+    for kind in ("FLUORESCENT", "STAINED", "BRIGHT"):
+        monkeypatch.setattr(remembering, kind, 1)
 
 
 def run_folder(folder: Path, values: Any) -> RunFolder:
@@ -50,7 +53,8 @@ def test_a_trained_model_is_one_like_any_other(tmp_path: Path) -> None:
     assert set(card.trained_on) == {pixels["field 0"], pixels["field 1"]} | set(parent.card.trained_on)
     assert card.validated_on == (pixels["field 2"],)
     assert {s.data for s in card.scores} == {"val", "test"}
-    assert (card.decoder, card.default_diameter) == (parent.card.decoder, "auto")
+    assert card.decoder.foreground == parent.card.decoder.foreground
+    assert card.default_diameter == "auto"
     epochs = [p.payload for p in told if isinstance(p.payload, Epoch)]
     assert [e.number for e in epochs] == [1, 2]
     assert {"AP50", "AP75", "AP50_95"} == set(epochs[0].metrics)
@@ -126,3 +130,33 @@ def test_nothing_to_learn_from_is_said(tmp_path: Path) -> None:
     values = recipe(tmp_path)
     with pytest.raises(TrainingError, match="no objects to learn from"):
         train(values.as_dict(), run_folder(tmp_path, values), lambda _: None, False)
+
+
+def test_with_too_little_memory_it_goes_on_with_fewer_pictures_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_dataset(tmp_path / "data")
+    losses, seen = learner.map_losses, []
+
+    def hungry(maps: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        seen.append(len(maps))
+        if len(maps) > 1:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+        return losses(maps, targets)
+
+    monkeypatch.setattr(learner, "map_losses", hungry)
+    values = recipe(tmp_path, epochs=1)
+    card = find_model(train(values.as_dict(), run_folder(tmp_path, values), lambda _: None, False)).card
+    assert seen == [2, 1, 1, 1, 1]
+    assert any("memory was too small" in note for note in card.recipe["notes"])
+
+
+def test_an_estimate_tells_time_and_memory(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data")
+    told: list[Progress] = []
+    short = backend.estimate(recipe(tmp_path, steps=1).as_dict(), told.append)
+    long = backend.estimate(recipe(tmp_path, epochs=500, steps=400).as_dict(), told.append)
+    assert 0 < short.seconds < long.seconds
+    assert short.memory > 10_000_000
+    assert "core" in short.device
+    assert {step.stage for step in told} == {"Estimating"}

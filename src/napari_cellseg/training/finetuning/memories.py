@@ -8,8 +8,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
 from napari_cellseg.events import Job, Progress
 from napari_cellseg.models.networks.unet import UNet
 from napari_cellseg.training.augmentation import Augmentation
+from napari_cellseg.training.finetuning.confidence import Remembered
 from napari_cellseg.training.finetuning.remembering import remembered_images
 from napari_cellseg.training.samples import CropSource
+
+MEMORIES, EDGE = 96, 128
+"""Pictures that are remembered, and their edge, pixels, at most."""
 
 CHUNK = 4
 """Pictures that are looked at at once."""
@@ -33,6 +37,16 @@ class Memories:
         """Some pictures and their maps; the same for the same seed."""
         chosen = np.random.default_rng(seed).choice(len(self.pictures), min(size, len(self.pictures)), False)
         return self.pictures[chosen], self.maps[chosen]
+
+    def remembered(self) -> list[Remembered]:
+        """All of them, the foreground a probability."""
+        maps = torch.cat([torch.sigmoid(self.maps[:, :1]), self.maps[:, 1:]], dim=1).numpy()
+        return [Remembered(picture, map_) for picture, map_ in zip(self.pictures.numpy(), maps, strict=True)]
+
+
+def memory_edge(edge: int) -> int:
+    """Edge of the pictures to remember, beside new ones of an edge, pixels."""
+    return min(edge, EDGE)
 
 
 def remembering(network: UNet, count: int, edge: int, seed: int) -> Job[Memories]:

@@ -12,7 +12,7 @@ PRESETS: dict[str, Preset] = {
             "quick",
             "Quick, a first impression",
             "A minute or two on two processor cores: shows whether it goes the right way.",
-            {"epochs": 4, "steps": 12},
+            {"epochs": 4, "steps": 16},
         ),
         Preset(
             "balanced",
@@ -23,7 +23,7 @@ PRESETS: dict[str, Preset] = {
             "thorough",
             "Thorough, for many corrected images",
             "Half an hour on two processor cores, minutes on a graphics card; for dozens of images.",
-            {"epochs": 24, "steps": 32, "patience": 8},
+            {"epochs": 30, "steps": 48, "patience": 8},
         ),
     )
 }

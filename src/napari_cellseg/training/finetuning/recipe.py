@@ -36,13 +36,13 @@ class FineTuneRecipe(JsonRecipe):
         description="What to begin with: the name of a model, or its file (.onnx), with trainable "
         "weights (.safetensors) beside it.",
     )
-    epochs: int = Field(8, ge=1, le=10_000, description="Looks at the validation images; the best counts.")
-    steps: int = Field(16, ge=1, le=10_000, description="Changes of the weights between two such looks.")
+    epochs: int = Field(10, ge=1, le=10_000, description="Looks at the validation images; the best counts.")
+    steps: int = Field(24, ge=1, le=10_000, description="Changes of the weights between two such looks.")
     batch: int = Field(4, ge=1, le=512, description="Pictures at once; less needs less memory.")
     edge: Annotated[int, Field(ge=64, le=1024, multiple_of=STRIDE)] = Field(
-        224, description="Edge of the pictures that it learns from, pixels."
+        192, description="Edge of the pictures that it learns from, pixels."
     )
-    rate: float = Field(5e-4, gt=0, lt=1, description="Learning rate at its highest.")
+    rate: float = Field(1e-3, gt=0, lt=1, description="Learning rate at its highest.")
     keep: float = Field(
         1.0,
         ge=0,

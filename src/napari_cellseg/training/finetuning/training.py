@@ -20,13 +20,17 @@ from napari_cellseg.models.ultralytics import torch_device
 from napari_cellseg.outputs import make_folder, replacing
 from napari_cellseg.training.augmentation import Augmentation
 from napari_cellseg.training.finetuning.cards import tuned_card
+from napari_cellseg.training.finetuning.confidence import adapting
 from napari_cellseg.training.finetuning.crops import ReviewedCrops
+from napari_cellseg.training.finetuning.estimate import estimating_steps
 from napari_cellseg.training.finetuning.images import Lesson, read_lesson
-from napari_cellseg.training.finetuning.memories import Memories, remembering
+from napari_cellseg.training.finetuning.learner import Learner
+from napari_cellseg.training.finetuning.memories import MEMORIES, Memories, memory_edge, remembering
 from napari_cellseg.training.finetuning.recipe import FineTuneRecipe
 from napari_cellseg.training.finetuning.start import find_start
 from napari_cellseg.training.finetuning.tuning import BEST_BY, Tuning
 from napari_cellseg.training.finetuning.validation import Found, cut_patches
+from napari_cellseg.training.runs.estimating import Estimate
 from napari_cellseg.training.runs.previews import Preview, write_previews
 from napari_cellseg.training.runs.run import Report, RunFolder
 from napari_cellseg.training.unets.learning import keep_lesson
@@ -42,9 +46,6 @@ LESSON, STATE, EXPORT, WEIGHTS, SCORING = (
     "scoring",
 )
 """In the folder of a run: what it learns from, where it is, what it gives."""
-
-MEMORIES, MEMORY_EDGE = 96, 160
-"""Pictures that are remembered, and their edge, pixels."""
 
 SHOWN = 4
 """Validation images that are shown meanwhile."""
@@ -77,8 +78,25 @@ def train(recipe: dict[str, Any], run: RunFolder, report: Report, resume: bool) 
         As their texts say.
     """
     values = FineTuneRecipe.from_dict(recipe)
-    torch.set_num_threads(values.threads or cpu_threads() or os.cpu_count() or 1)
-    return drain(FineTuning(values, run, torch_device(values.device)).running(resume), report)
+    return drain(FineTuning(values, run, _prepared(values)).running(resume), report)
+
+
+def estimate(recipe: dict[str, Any], report: Report) -> Estimate:
+    """Estimate time and memory of `train`; what `napari_cellseg.training.runs.worker` looks for.
+
+    Raises
+    ------
+    DatasetError, DeviceError, ModelError, OptionError, OutOfMemoryError, TrainingError
+        As their texts say.
+    """
+    values = FineTuneRecipe.from_dict(recipe)
+    return estimating_steps(values, _prepared(values), report)
+
+
+def _prepared(recipe: FineTuneRecipe) -> str:
+    """Put as many cores to work as the recipe says; the device, as PyTorch calls it."""
+    torch.set_num_threads(recipe.threads or cpu_threads() or os.cpu_count() or 1)
+    return torch_device(recipe.device)
 
 
 class FineTuning:
@@ -110,6 +128,7 @@ class FineTuning:
         network = yield from tuning.running(resume)
         yield Progress("Exporting", 0, 0, "the network of the best epoch")
         card = self._export(network, tuning, lesson)
+        card = yield from self._calibrate(card, tuning, lesson)
         scores, calibration = yield from self._score(card, lesson)
         card = card.model_copy(update={"scores": scores, "calibration": calibration})
         self._publish(ModelCard.model_validate(card.model_dump()), path)
@@ -121,10 +140,11 @@ class FineTuning:
         crops = ReviewedCrops(lesson.images, recipe.edge, Augmentation(), seed=recipe.seed)
         memories: Memories | None = None
         if recipe.keep:
-            memories = yield from remembering(network, MEMORIES, min(recipe.edge, MEMORY_EDGE), recipe.seed)
+            memories = yield from remembering(network, MEMORIES, memory_edge(recipe.edge), recipe.seed)
         patches = cut_patches(lesson.validation, self.start.card)
         state = self.run.checkpoints / STATE
-        return Tuning(recipe, network, self.start.card, crops, memories, patches, state, self._show)
+        learner = Learner(recipe, network, memories)
+        return Tuning(learner, self.start.card, crops, patches, state, self._show)
 
     def _show(self, found: Sequence[Found], epoch: int) -> None:
         """Let whoever watches see what was found."""
@@ -146,6 +166,14 @@ class FineTuning:
             "torch": torch.__version__,
         }
         return tuned_card(self.recipe, self.start, self.dataset, lesson.learnt, file_hash(onnx), facts)
+
+    def _calibrate(self, card: ModelCard, tuning: Tuning, lesson: Lesson) -> Job[ModelCard]:
+        """The card with a confidence that fits; all corrected images help, those to learn from too."""
+        model = OnnxPixelModel(card, self.run.path / EXPORT, self.recipe.device)
+        patches = [*cut_patches(lesson.images, card), *tuning.patches]
+        remembered = [] if tuning.learner.memories is None else tuning.learner.memories.remembered()
+        decoder = yield from adapting(model, self.start.decoder, patches, remembered, card.confidence)
+        return card.model_copy(update={"decoder": decoder})
 
     def _score(
         self, card: ModelCard, lesson: Lesson

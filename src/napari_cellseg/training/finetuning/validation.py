@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cellseg.evaluation.matching import AveragePrecision, average_precision, pool
-from napari_cellseg.events import Job, Progress
 from napari_cellseg.images.planes import open_planes
 from napari_cellseg.instances.maps import decode_maps
 from napari_cellseg.models.card import ModelCard
@@ -71,9 +70,14 @@ class Found:
 
 def cut_patches(samples: Sequence[Sample], card: ModelCard) -> list[Patch]:
     """A part of each image, around the middle of its objects."""
-    edge = int((PIXELS / max(1, len(samples))) ** 0.5)
-    edge = max(SMALLEST, min(LARGEST, edge // STRIDE * STRIDE))
+    edge = patch_edge(len(samples))
     return [_cut(sample, card, edge) for sample in samples]
+
+
+def patch_edge(count: int) -> int:
+    """Edge of each of so many patches, network pixels, at most."""
+    edge = int((PIXELS / max(1, count)) ** 0.5)
+    return max(SMALLEST, min(LARGEST, edge // STRIDE * STRIDE))
 
 
 def _cut(sample: Sample, card: ModelCard, edge: int) -> Patch:
@@ -103,16 +107,11 @@ def _span(size: int, edge: int, places: NDArray[np.intp]) -> slice:
     return slice(start, start + length)
 
 
-def looking(model: PixelModel, patches: Sequence[Patch]) -> Job[list[Found]]:
-    """Objects that a model finds in patches, with its card's confidence; unseen ones do not count."""
-    found = []
-    for done, patch in enumerate(patches):
-        yield Progress("Validating", done, len(patches), patch.name)
-        maps = model.predict_maps(patch.picture[None])[0]
-        maps[:, patch.unseen] = 0
-        labels = confident(decode_maps(maps, decoder_of(model.card)), model.card.confidence)
-        found.append(Found(patch, labels, average_precision(labels, patch.labels)))
-    return found
+def look(model: PixelModel, patch: Patch) -> Found:
+    """Objects that a model finds in a patch, with its card's confidence; unseen ones do not count."""
+    maps = np.where(patch.unseen, np.float32(0), model.predict_maps(patch.picture[None])[0])
+    labels = confident(decode_maps(maps, decoder_of(model.card)), model.card.confidence)
+    return Found(patch, labels, average_precision(labels, patch.labels))
 
 
 def score(found: Sequence[Found]) -> dict[str, float]:
