@@ -12,7 +12,7 @@ from napari_cellseg.training.finetuning.confidence import Remembered
 from napari_cellseg.training.finetuning.remembering import remembered_images
 from napari_cellseg.training.samples import CropSource
 
-MEMORIES, EDGE = 96, 128
+MEMORIES, EDGE = 160, 128
 """Pictures that are remembered, and their edge, pixels, at most."""
 
 CHUNK = 4

@@ -44,7 +44,7 @@ class FineTuneRecipe(JsonRecipe):
     )
     rate: float = Field(1e-3, gt=0, lt=1, description="Learning rate at its highest.")
     keep: float = Field(
-        1.0,
+        2.0,
         ge=0,
         le=100,
         description="How strongly it is to remember what it could do before; 0 lets it forget.",
