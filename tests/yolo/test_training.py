@@ -24,6 +24,7 @@ from napari_cellseg.models.registry import find_model
 from napari_cellseg.models.trust import trust_file
 from napari_cellseg.models.ultralytics_import import import_ultralytics
 from napari_cellseg.pipeline import segment
+from napari_cellseg.training.runs.previews import read_previews
 from napari_cellseg.training.runs.process import resuming, training
 from napari_cellseg.training.runs.run import Epoch, RunFolder
 from napari_cellseg.training.yolo.deforming import Deforming
@@ -140,6 +141,18 @@ def test_every_epoch_is_told_with_its_losses_and_scores(trained):
     assert any(detail.startswith("epoch 1 of 2, batch 1 of ") for detail in details)
     last = [step for step in told if step.stage == "Training"][-1]
     assert last.done == last.total
+    scored = [step.detail for step in told if step.stage == "Scoring"]
+    assert scored == ["val: image 3", "val: nothing", "test: image 4"]
+
+
+def test_previews_show_what_the_network_finds(trained):
+    folder, _ = trained
+    dataset, shown = Dataset.open(folder / "data"), read_previews(RunFolder(folder / "run"))
+    assert [(preview.image, preview.epoch) for preview in shown] == [("image 3", 2), ("nothing", 2)]
+    for preview in shown:
+        np.testing.assert_array_equal(preview.truth, dataset.sample(preview.image).annotation.labels)
+        assert (preview.picture.shape, preview.found.shape) == ((64, 80), (64, 80))
+    assert shown[0].picture.max() > 200
 
 
 def test_nothing_is_left_but_the_run_and_the_model(folder):
@@ -298,6 +311,36 @@ def test_too_little_memory_halves_the_batch_and_says_so(folder, monkeypatch):
     recorded = find_model(folder / "out" / "my cells.pt").card.recipe
     assert (recorded["batch"], recorded["batch_used"]) == (4, 2)
     assert "memory" in recorded["notes"][0]
+
+
+def test_notes_on_too_little_memory_in_a_later_epoch_outlast_a_cancel(folder, monkeypatch):
+    import_ultralytics()
+    from ultralytics.nn.tasks import SegmentationModel
+
+    loss, last = SegmentationModel.loss, folder / "run" / "checkpoints" / "last.pt"
+
+    def starving(self, batch, preds=None):
+        if last.exists() and self.training and len(batch["img"]) > 1:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate a lot")
+        return loss(self, batch, preds)
+
+    class Enough(Exception):
+        pass
+
+    def report(step):
+        if isinstance(step.payload, Epoch) and step.payload.number == 2:
+            raise Enough
+
+    monkeypatch.setattr(SegmentationModel, "loss", starving)
+    made, run = recipe(folder, epochs=3, batch=2), RunFolder(folder / "run")
+    run.begin(made)
+    with pytest.raises(Enough):
+        train(made.as_dict(), run, report, False)
+    told = run_here(made, folder / "run", resume=True)
+    assert [epoch.number for epoch in epochs(told)] == [3]
+    recorded = find_model(folder / "out" / "my cells.pt").card.recipe
+    assert (recorded["batch"], recorded["batch_used"]) == (2, 1)
+    assert recorded["notes"] == ["The memory was too small: batches of 1 pictures were used."]
 
 
 def test_far_too_little_memory_is_told_in_words(folder, monkeypatch):

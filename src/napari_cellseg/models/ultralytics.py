@@ -3,7 +3,7 @@
 import importlib.util
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -59,6 +59,26 @@ class UltralyticsModel(YoloModel):
         self._torch, self._module, chosen = _opened(Path(weights), device)
         self._one_by_one = Path(weights).suffix.lower() == ".engine"
         super().__init__(card, self._run, chosen)
+
+    @classmethod
+    def around(cls, card: ModelCard, network: Any, device: str) -> Self:
+        """A model around a network in memory.
+
+        Parameters
+        ----------
+        card : ModelCard
+            Its card.
+        network : ultralytics.nn.tasks.SegmentationModel
+            In evaluation mode, on the device, with the head without a limit to the number of objects.
+        device : str
+            ``"cpu"`` or ``"cuda:N"``.
+        """
+        import torch
+
+        model = cls.__new__(cls)
+        model._torch, model._module, model._one_by_one = torch, network, False
+        YoloModel.__init__(model, card, model._run, device)
+        return model
 
     def _run(self, tiles: Tiles) -> list[Outputs]:
         if self._one_by_one and len(tiles) > 1:

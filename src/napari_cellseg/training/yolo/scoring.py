@@ -1,7 +1,7 @@
 """How good a trained YOLO network is on whole images, segmented as users will segment them."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +9,7 @@ from shutil import rmtree
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from napari_cellseg.datasets.sample import Split
@@ -19,13 +20,14 @@ from napari_cellseg.evaluation.ranking import RECALLS, RankedPrecision
 from napari_cellseg.evaluation.results import Report
 from napari_cellseg.events import Job, Progress
 from napari_cellseg.images.channels import Channel
+from napari_cellseg.labels.rasterising import paint_instances
 from napari_cellseg.models.card import CalibrationBin, Score
 from napari_cellseg.models.protocols import Model
 from napari_cellseg.outputs import make_folder
-from napari_cellseg.pipeline.results import Segmentation
+from napari_cellseg.pipeline.results import Candidates, Segmentation
 from napari_cellseg.training.examination import labels_on_disk, segment_sample
 from napari_cellseg.training.yolo.recipe import YoloRecipe
-from napari_cellseg.training.yolo.tiles import Tiles, dataset_hashes
+from napari_cellseg.training.yolo.tiles import Tiles, unchanged_images
 
 STAGE = "Scoring"
 
@@ -89,7 +91,7 @@ def scoring(model: Model, dataset: Dataset, tiles: Tiles, recipe: YoloRecipe, fo
         Where a file of the dataset is damaged.
     """
     with _passing(folder):
-        names = _unchanged(dataset, tiles)
+        names = unchanged_images(dataset, tiles)
         return (yield from _scoring(Examination(model, dataset, names, recipe, folder)))
 
 
@@ -113,6 +115,10 @@ class Examination:
 
     def evaluating(self, split: Split, confidence: float | None) -> Job[Report]:
         """Segment the images of a split with a confidence, the card's where it is None, and evaluate."""
+        return (yield from (yield from self.finding(split, confidence)).evaluating())
+
+    def finding(self, split: Split, confidence: float | None) -> Job["Found"]:
+        """Segment the images of a split with a confidence, the card's where it is None."""
         names = self.names[split]
         predicted: dict[str, Segmentation] = {}
         truth: dict[str, NDArray[np.int32]] = {}
@@ -126,16 +132,64 @@ class Examination:
             truth[name] = labels_on_disk(sample.annotation.labels, self.folder / f"{done}_true.npy")
             classes[name] = sample.annotation.objects
         several = len(self.model.card.classes) > 1
-        return (yield from evaluating(predicted, truth, truth_classes=classes if several else None))
+        return Found(predicted, truth, classes if several else None, self.model.card.classes, self.folder)
 
 
-def _unchanged(dataset: Dataset, tiles: Tiles) -> dict[str, list[str]]:
-    """Images that have been in their split all the time, with the same pixels and objects."""
-    now = dataset_hashes(dataset)
-    return {
-        split: [name for name, known in images.items() if now[split].get(name) == known]
-        for split, images in tiles.images.items()
-    }
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a network found in images, and what is there, by the images' names."""
+
+    predicted: dict[str, Segmentation]
+    truth: dict[str, NDArray[np.int32]]
+    true_classes: dict[str, Any] | None
+    classes: tuple[str, ...]
+    folder: Path
+
+    def evaluating(self) -> Job[Report]:
+        """Evaluate."""
+        return (yield from evaluating(self.predicted, self.truth, truth_classes=self.true_classes))
+
+    def with_candidates(self, confidence: float) -> "Found":
+        """The same, where candidates of that confidence and more have become labels."""
+        predicted = {}
+        for number, (name, found) in enumerate(self.predicted.items()):
+            kept = keep_candidates(found, confidence, self.classes)
+            path = self.folder / f"{number}_kept.npy"
+            predicted[name] = replace(kept, labels=labels_on_disk(kept.labels, path))
+        return replace(self, predicted=predicted)
+
+
+def keep_candidates(found: Segmentation, confidence: float, classes: Sequence[str]) -> Segmentation:
+    """A segmentation of a plane where candidates of that confidence and more have become labels.
+
+    The most confident are painted first, over background: as `segment` with that confidence does, but for
+    pixels that objects of different rows of tiles both claim.
+
+    Parameters
+    ----------
+    found : Segmentation
+        Whose candidates are all objects below 1, where that is its confidence.
+    confidence : float
+        Objects at or above it become labels, 0 to 1.
+    classes : sequence of str
+        Names of the classes.
+    """
+    weak = found.candidates
+    chosen = np.flatnonzero(weak.instances.scores >= confidence)
+    labels = np.array(found.labels, np.int32)
+    kept = chosen[paint_instances(labels, weak.instances.take(chosen), weak.ids[chosen]) > 0]
+    added = pd.DataFrame(
+        {
+            "index": weak.ids[kept],
+            "confidence": weak.instances.scores[kept].astype(np.float32),
+            "class": [classes[int(number)] for number in weak.instances.classes[kept]],
+        }
+    )
+    rest = np.setdiff1d(np.arange(len(weak)), chosen)
+    left = Candidates(weak.ids[rest], weak.planes[rest], weak.instances.take(rest))
+    known = found.features.astype({"class": object})
+    features = pd.concat([known, added], ignore_index=True) if len(known) else added
+    return replace(found, labels=labels, features=features, candidates=left)
 
 
 def _scoring(seen: Examination) -> Job[Scored]:
@@ -144,15 +198,15 @@ def _scoring(seen: Examination) -> Job[Scored]:
             "No validation image is as it was when the training began, so the model cannot be scored. "
             "Train anew with the dataset as it is now."
         )
-    report = yield from seen.evaluating("val", None)
-    confidence = None if report.ranking is None else best_confidence(report.ranking)
-    if confidence is not None:
-        report = yield from seen.evaluating("val", confidence)
+    found = yield from seen.finding("val", 1.0)  # so that all objects are candidates, to choose from
+    ranking = (yield from found.evaluating()).ranking
+    best = None if ranking is None else best_confidence(ranking)
+    confidence = seen.model.card.confidence if best is None else best
+    report = yield from found.with_candidates(confidence).evaluating()
     scores, bins = list(card_scores(report, "val")), calibration_bins(report)
     if seen.names["test"]:
         scores += card_scores((yield from seen.evaluating("test", confidence)), "test")
-    chosen = seen.model.card.confidence if confidence is None else confidence
-    return Scored(chosen, tuple(scores), bins)
+    return Scored(confidence, tuple(scores), bins)
 
 
 def best_confidence(ranking: RankedPrecision) -> float | None:

@@ -110,6 +110,15 @@ def dataset_hashes(dataset: Dataset) -> dict[str, dict[str, str]]:
     return hashes
 
 
+def unchanged_images(dataset: Dataset, tiles: Tiles) -> dict[str, list[str]]:
+    """Images that have been in their split all the time, with the same pixels and objects, by split."""
+    now = dataset_hashes(dataset)
+    return {
+        split: [name for name, known in images.items() if now[split].get(name) == known]
+        for split, images in tiles.images.items()
+    }
+
+
 def combined_hash(images: dict[str, dict[str, str]], classes: tuple[str, ...]) -> str:
     """Hash of a dataset, from those of its images."""
     content = json.dumps([images, classes], sort_keys=True, ensure_ascii=False)

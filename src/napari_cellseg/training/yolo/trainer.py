@@ -4,25 +4,27 @@ Import this module only after `napari_cellseg.models.ultralytics_import.import_u
 """
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import ultralytics.engine.trainer
-import ultralytics.nn.tasks
 from ultralytics.models.yolo.segment import SegmentationTrainer
-from ultralytics.nn.tasks import torch_safe_load
 from ultralytics.utils import SETTINGS, callbacks
 
 from napari_cellseg.errors import CellSegError, TrainingError
 from napari_cellseg.events import Progress
 from napari_cellseg.models.devices import cpu_threads, first_line
 from napari_cellseg.outputs import replacing
-from napari_cellseg.training.memory import is_out_of_memory
+from napari_cellseg.training.runs.previews import write_previews
 from napari_cellseg.training.runs.run import Epoch, Report, RunFolder
+from napari_cellseg.training.yolo.checkpoints import only_known_classes
 from napari_cellseg.training.yolo.deforming import insert_deforming
+from napari_cellseg.training.yolo.notes import Notes
+from napari_cellseg.training.yolo.previewing import Previewer
 from napari_cellseg.training.yolo.recipe import YoloRecipe
 from napari_cellseg.training.yolo.tiles import Tiles
 
@@ -41,9 +43,6 @@ METRICS = {
 
 MOST_WORKERS = 8
 """Processes that prepare pictures for a GPU; training on the CPU needs none."""
-
-PRIVATE = ("model", "data", "project", "name", "save_dir", "resume", "pretrained")
-"""Arguments of ultralytics that hold somebody's paths."""
 
 WRONG_HALF = ("1660", "1650", "1630", "T400", "T550", "T600", "T1000", "T1200", "T2000", "K40m")
 """In the names of GPUs whose half precision ultralytics found to give wrong numbers."""
@@ -91,45 +90,66 @@ def size_notes(recipe: YoloRecipe, tiles: Tiles) -> list[str]:
     ]
 
 
-class YoloTrainer(SegmentationTrainer):
-    """Trains by a recipe, on tiles, in a run's folder.
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a training is done with.
 
-    Parameters
+    Attributes
     ----------
     recipe : YoloRecipe
         How.
     tiles : Tiles
         On what.
     run : RunFolder
-        Where checkpoints go.
+        Where checkpoints and previews go.
     report : callable
         Told every step.
     device : str
         ``"cpu"`` or the number of a GPU.
+    notes : Notes
+        Takes what was done differently from the recipe, in words.
+    shown : Previewer, optional
+        Shows what the network finds, after every epoch.
+    """
+
+    recipe: YoloRecipe
+    tiles: Tiles
+    run: RunFolder
+    report: Report
+    device: str
+    notes: Notes
+    shown: Previewer | None = None
+
+
+class YoloTrainer(SegmentationTrainer):
+    """Trains by a recipe, on tiles, in a run's folder.
+
+    Parameters
+    ----------
+    setting : Setting
+        With what.
     resume : bool
         Whether to go on from the run's last checkpoint.
-
-    Attributes
-    ----------
-    notes : list of str
-        What was done differently from the recipe, in words.
+    batch : int, optional
+        Pictures at once; those of the checkpoint or the recipe unless given.
     """
 
     best_fitness: float | None
 
-    def __init__(
-        self, recipe: YoloRecipe, tiles: Tiles, run: RunFolder, report: Report, device: str, resume: bool
-    ) -> None:
-        self.recipe, self.tiles, self._report = recipe, tiles, report
-        self.notes = size_notes(recipe, tiles)
+    def __init__(self, setting: Setting, resume: bool, batch: int | None = None) -> None:
+        self.setting, self.recipe, self.tiles = setting, setting.recipe, setting.tiles
+        self.notes, run = setting.notes, setting.run
         self._noted = self._batch = 0
-        self._told, self._began = 0.0, time.monotonic()
+        self._told = self._waited = 0.0
+        self._began = time.monotonic()
         SETTINGS.update(sync=False)
         last, work = run.checkpoints / "last.pt", run.path / "ultralytics"
-        options = train_options(recipe, work, device)
+        options = train_options(self.recipe, work, setting.device)
         if resume:
             options["resume"] = str(last)
             del options["batch"]
+        if batch is not None:
+            options["batch"] = batch
         with only_known_classes(resume):
             super().__init__(overrides=options)
         (work / "weights").rmdir()
@@ -228,7 +248,7 @@ class YoloTrainer(SegmentationTrainer):
 
     def _build_train_pipeline(self) -> None:
         if self.optimizer is not None:
-            self._note(f"The memory was too small: batches of {self.batch_size} pictures were used.")
+            self._note(memory_note(self.batch_size))
         super()._build_train_pipeline()
 
     def _handle_nan_recovery(self, epoch: int) -> bool:
@@ -239,11 +259,11 @@ class YoloTrainer(SegmentationTrainer):
 
     def _note(self, text: str) -> None:
         """Keep something that the user should know; it is told until the epoch ends."""
-        self.notes.append(text)
+        self.notes.add(text)
         self._noted = self.epoch
 
     def _begin_epoch(self) -> None:
-        self._batch, self._began = 0, time.monotonic()
+        self._batch, self._waited, self._began = 0, 0.0, time.monotonic()
 
     def _tell_batch(self) -> None:
         self._batch += 1
@@ -271,8 +291,11 @@ class YoloTrainer(SegmentationTrainer):
             score=float(self.fitness),
             is_best=bool(self.fitness == self.best_fitness),
             rate=float(next(iter(self.lr.values()))),
-            seconds=time.monotonic() - self._began,
+            seconds=time.monotonic() - self._began - self._waited,
         )
+        if self.setting.shown is not None:
+            shown = self.setting.shown.look(self.ema.ema, str(self.device), epoch.number)
+            write_previews(self.setting.run, shown)
         self._tell(f"{self.recipe.best_by} {epoch.score:.3f}", epoch)
 
     def _is_due(self) -> bool:
@@ -284,93 +307,16 @@ class YoloTrainer(SegmentationTrainer):
         self._told = time.monotonic()
         batches = len(self.train_loader)
         text = f"epoch {self.epoch + 1} of {self.epochs}, {detail}"
-        if self.notes and self._noted == self.epoch:
-            text += f". {self.notes[-1]}"
+        if self.notes.texts and self._noted == self.epoch:
+            text += f". {self.notes.texts[-1]}"
         done = self.epoch * batches + (batches if epoch else self._batch)
-        self._report(Progress(STAGE, done, self.epochs * batches, text, epoch))
+        self.setting.report(Progress(STAGE, done, self.epochs * batches, text, epoch))
+        self._waited += time.monotonic() - self._told  # a training that is paused takes no longer
 
 
-@contextmanager
-def only_known_classes(is_on: bool) -> Iterator[None]:
-    """While it lasts, checkpoints are read without running code in them: a folder may be a stranger's."""
-    before = ultralytics.nn.tasks.SAFE_LOAD
-    ultralytics.nn.tasks.SAFE_LOAD = before or is_on
-    try:
-        yield
-    finally:
-        ultralytics.nn.tasks.SAFE_LOAD = before
-
-
-@contextmanager
-def memory_errors(trainer: YoloTrainer) -> Iterator[None]:
-    """Say in words that the memory is too small, where even smaller batches did not help."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise TrainingError(
-            f"'{trainer.device}' has too little memory for {trainer.batch_size} pictures of "
-            f"{trainer.recipe.imgsz} pixels at once. Choose a smaller batch, smaller pictures or a smaller "
-            f"network, or close what else uses the memory."
-        ) from error
-
-
-def finished_epochs(checkpoint: Path) -> int:
-    """Epochs after which a checkpoint was written; errors as in `read_checkpoint`."""
-    return int(read_checkpoint(checkpoint)["epoch"]) + 1
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint of a run, read without running code that may be in it.
-
-    Raises
-    ------
-    TrainingError
-        Where it is damaged or holds something else.
-    """
-    try:
-        with only_known_classes(True):
-            content: dict[str, Any] = torch_safe_load(str(path))[0]
-    except Exception as error:  # whatever a damaged file makes other people's code raise
-        raise TrainingError(
-            f"The checkpoint '{path}' cannot be read ({first_line(error)}). Begin the training anew."
-        ) from error
-    return content
-
-
-def write_weights(run: RunFolder, path: Path) -> dict[str, Any]:
-    """Write the weights of a run's best epoch without what only training needs, nor anybody's paths.
-
-    Returns
-    -------
-    dict
-        ``parameters``, ``best_epoch``, ``epochs_trained``, ``batch_used`` (what fitted into memory),
-        ``ultralytics`` and ``torch`` (their versions).
-    """
-    best = read_checkpoint(run.checkpoints / "best.pt")
-    network = best["ema"].half()
-    network.args = {key: value for key, value in dict(network.args).items() if key not in PRIVATE}
-    for parameter in network.parameters():
-        parameter.requires_grad = False
-    content = {
-        "epoch": -1,
-        "model": network,
-        "train_args": {key: value for key, value in best["train_args"].items() if key not in PRIVATE},
-        "train_metrics": best["train_metrics"],
-        **{key: best[key] for key in ("date", "version", "license", "docs")},
-        **dict.fromkeys(("optimizer", "best_fitness", "ema", "updates", "scaler")),
-    }
-    with replacing(path) as temporary:
-        torch.save(content, temporary)
-    return {
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "best_epoch": int(best["epoch"]) + 1,
-        "epochs_trained": finished_epochs(run.checkpoints / "last.pt"),
-        "batch_used": int(best["train_args"]["batch"]),
-        "ultralytics": str(best["version"]),
-        "torch": torch.__version__,
-    }
+def memory_note(batch: int) -> str:
+    """What to tell where memory was too small."""
+    return f"The memory was too small: batches of {batch} pictures were used."
 
 
 def half_precision_works(network: Any) -> bool:

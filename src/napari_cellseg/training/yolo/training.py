@@ -1,5 +1,6 @@
 """Training of a YOLO network in the process of a run: prepare, train, score, write."""
 
+import gc
 import json
 import os
 import re
@@ -7,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.errors import ModelError, TrainingError
@@ -20,21 +21,38 @@ from napari_cellseg.models.ultralytics import UltralyticsModel, torch_device
 from napari_cellseg.models.ultralytics_import import import_ultralytics
 from napari_cellseg.outputs import make_folder, output_errors, replacing
 from napari_cellseg.training.cards import parent_notes
+from napari_cellseg.training.memory import is_out_of_memory
 from napari_cellseg.training.runs.run import Report, RunFolder
 from napari_cellseg.training.yolo.cards import trained_card
+from napari_cellseg.training.yolo.notes import Notes
+from napari_cellseg.training.yolo.previewing import Previewer
 from napari_cellseg.training.yolo.recipe import YoloRecipe, architectures
 from napari_cellseg.training.yolo.scoring import scoring
 from napari_cellseg.training.yolo.tiles import Tiles, making_tiles, read_tiles
 
+if TYPE_CHECKING:
+    from napari_cellseg.training.yolo.trainer import Setting
+
 WORK = "ultralytics"
 """Folder of a run for what ultralytics itself writes, its settings among them."""
 
-TILES, SCORING, WEIGHTS, TRAINED, PARENT = "tiles", "scoring", "trained.pt", "trained.json", "parent.json"
+TILES, SCORING, WEIGHTS, TRAINED = "tiles", "scoring", "trained.pt", "trained.json"
+PARENT, NOTES = "parent.json", "notes.json"
 LEAST_ULTRALYTICS = (8, 4, 190)
 """Its trainer has changed often; with this version it was tested."""
 
 LAST = "last.pt"
 """Checkpoint after the last whole epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A recipe, the dataset, the pictures that were made of it, and the card of the weights to begin with."""
+
+    recipe: YoloRecipe
+    dataset: Dataset
+    tiles: Tiles
+    parent: ModelCard | None
 
 
 def train(recipe: dict[str, Any], run: RunFolder, report: Report, resume: bool) -> Path:
@@ -74,8 +92,9 @@ def train(recipe: dict[str, Any], run: RunFolder, report: Report, resume: bool) 
     parent = read_card(run.path / PARENT) if is_known else _parent(values, run)
     dataset = Dataset.open(values.data)
     tiles = _tiles(dataset, values, run, report, resume)
-    facts = _fit(values, tiles, run, report, resume)
-    card = _scored_card(Material(values, dataset, tiles, parent), run, facts, report)
+    material = Material(values, dataset, tiles, parent)
+    facts = _fit(material, run, report, resume)
+    card = _scored_card(material, run, facts, report)
     _publish(run.path / WEIGHTS, card, Path(values.model))
     _tidy(run)
     return Path(values.model)
@@ -150,34 +169,72 @@ def _tiles(dataset: Dataset, recipe: YoloRecipe, run: RunFolder, report: Report,
     return known or drain(making_tiles(dataset, recipe, run.path / TILES), report)
 
 
-def _fit(recipe: YoloRecipe, tiles: Tiles, run: RunFolder, report: Report, resume: bool) -> dict[str, Any]:
+def _fit(given: Material, run: RunFolder, report: Report, resume: bool) -> dict[str, Any]:
     """Train, unless that is done already, and write the weights of the best epoch; facts about them."""
-    from napari_cellseg.training.yolo.trainer import (
-        YoloTrainer,
-        finished_epochs,
-        memory_errors,
-        write_weights,
-    )
+    from napari_cellseg.training.yolo.checkpoints import finished_epochs, write_weights
 
     path = run.path / TRAINED
     if resume and path.exists():
         facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return facts
+    notes = Notes(run.path / NOTES)
     resume = resume and (run.checkpoints / LAST).exists()
-    notes: list[str] = []
-    if not resume or finished_epochs(run.checkpoints / LAST) < recipe.epochs:
+    if not resume or finished_epochs(run.checkpoints / LAST) < given.recipe.epochs:
         _remove_halves(run)
-        device = torch_device(recipe.device).removeprefix("cuda:")
         report(Progress("Training", 0, 0, "building the network"))
-        trainer = YoloTrainer(recipe, tiles, run, report, device, resume)
-        with memory_errors(trainer):
-            trainer.train()
-        notes = trainer.notes
+        _train(given, run, report, notes, resume)
     facts = write_weights(run, run.path / WEIGHTS)
-    facts["notes"] = notes
+    facts["notes"] = notes.texts
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(facts, indent=2, ensure_ascii=False), encoding="utf-8")
     return facts
+
+
+def _train(given: Material, run: RunFolder, report: Report, notes: Notes, resume: bool) -> None:
+    """Train to the last epoch; with half the batch, from the last checkpoint, where memory runs out."""
+    from napari_cellseg.training.yolo.trainer import Setting, memory_note, size_notes
+
+    for note in size_notes(given.recipe, given.tiles):
+        notes.add(note)
+    device, shown = torch_device(given.recipe.device), Previewer(given.recipe, given.dataset, given.tiles)
+    number = device.removeprefix("cuda:")
+    setting = Setting(given.recipe, given.tiles, run, report, number, notes, shown)
+    used = train_in_memory(setting, resume)
+    while used is not None:
+        if used == 1:
+            raise TrainingError(
+                f"The device '{device}' has too little memory for a single picture of "
+                f"{given.recipe.imgsz} pixels. Choose smaller pictures or a smaller network, or close what "
+                f"else uses the memory."
+            )
+        notes.add(memory_note(used // 2))
+        report(Progress("Training", 0, 0, notes.texts[-1]))
+        used = train_in_memory(setting, (run.checkpoints / LAST).exists(), used // 2)
+
+
+def train_in_memory(setting: "Setting", resume: bool, batch: int | None = None) -> int | None:
+    """Train to the last epoch; None, or the pictures at once for which memory was too small.
+
+    Ultralytics itself halves them in the first epoch where a GPU runs out of memory, but neither later, nor
+    in the memory of a computer.
+    """
+    import torch
+
+    from napari_cellseg.training.yolo.trainer import YoloTrainer
+
+    trainer = YoloTrainer(setting, resume, batch)
+    try:
+        trainer.train()
+        return None
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        used = int(trainer.batch_size)
+    del trainer
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return used
 
 
 def _remove_halves(run: RunFolder) -> None:
@@ -185,16 +242,6 @@ def _remove_halves(run: RunFolder) -> None:
     for path in run.checkpoints.glob(".*.partial.pt"):
         with output_errors(path):
             path.unlink()
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """A recipe, the dataset, the pictures that were made of it, and the card of the weights to begin with."""
-
-    recipe: YoloRecipe
-    dataset: Dataset
-    tiles: Tiles
-    parent: ModelCard | None
 
 
 def _scored_card(given: Material, run: RunFolder, facts: dict[str, Any], report: Report) -> ModelCard:
