@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 import napari_cellseg
-from napari_cellseg.cli import compare, dataset, evaluate, export, measure, models, report, train
+from napari_cellseg.cli import (
+    compare,
+    dataset,
+    evaluate,
+    export,
+    gate,
+    measure,
+    models,
+    next,
+    report,
+    train,
+)
 from napari_cellseg.cli.terminal import FAILURE, ProgressView, guarded, one_or_two, print_error, run_job
 from napari_cellseg.errors import OptionError
 from napari_cellseg.events import Progress
@@ -102,6 +113,14 @@ def segment(
     format: Annotated[
         str, typer.Option(help="tif (any image), png (one plane, up to 65,535 objects), or npy.")
     ] = "tif",
+    keep_map: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A map of the model to write too, as NAME_MAP.tif, such as disagreement; may be repeated.",
+            show_default="none",
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are there, finished ones too.")
     ] = False,
@@ -113,14 +132,6 @@ def segment(
     """Segment images; write NAME_labels.tif, NAME_features.csv and NAME_provenance.json for each.
 
     Images whose results are in the folder already, from the same pixels, model and parameters, are skipped.
-    keep_map: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="A map of the model to write too, as NAME_MAP.tif, such as disagreement; may be repeated.",
-            show_default="none",
-        ),
-    ] = None,
     A file that cannot be segmented is reported, and the rest goes on; the exit code is then 2.
     """
     from napari_cellseg.batch import FileResult, segmenting_files
@@ -148,6 +159,7 @@ def segment(
         diameter=parse_diameter(diameter),
         tile=tile,
         link=link,  # type: ignore[arg-type]
+        keep_maps=tuple(keep_map or ()),
     )
     summary = run_job(job, react)
     (first, *others) = summary.files
@@ -159,7 +171,6 @@ def segment(
         typer.echo(_line(first))
     if summary.count("failed"):
         raise typer.Exit(FAILURE)
-        keep_maps=tuple(keep_map or ()),
 
 
 def _line(result: "FileResult") -> str:
@@ -176,6 +187,8 @@ app.command()(compare.compare)
 app.command()(evaluate.evaluate)
 app.command()(report.report)
 app.command()(train.train)
+app.command()(gate.gate)
+app.command("next")(next.next_images)
 app.command()(export.export)
 
 

@@ -38,6 +38,8 @@ from napari_cellseg.training.gate_verdict import (
 )
 from napari_cellseg.training.held_out import HeldOut, held_out, reviewed_only
 
+__all__ = ["GateResult", "Trial", "gate", "gating", "model_names"]
+
 STAGE = "Comparing models"
 
 PICTURES = 6

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from napari_cellseg.evaluation.metrics import find_metric
 from napari_cellseg.evaluation.report import write_html
 from napari_cellseg.evaluation.results import Report
 from napari_cellseg.evaluation.writing import plain, write_table
@@ -75,6 +76,12 @@ class GateResult:
     excluded: pd.DataFrame = field(repr=False)
     notes: tuple[str, ...]
     reports: tuple[Report, ...] = field(repr=False)
+
+    @property
+    def images_worse(self) -> pd.DataFrame:
+        """The rows of `images` that got worse."""
+        lower = find_metric(self.metric).better == "lower"
+        return self.images[self.images["difference"] * (1 if lower else -1) > 0]
 
     def figure(self) -> "Figure":
         """The images that got worse: truth, old model, new model."""

@@ -36,7 +36,7 @@ MISSED_PER_WRONG = 0.5
 """True objects that are not found as they are for each object that is wrong."""
 
 WEAKER_MISSED = 0.3
-"""True objects among the weaker ones for each that their confidence promises; others are pieces of found ones."""
+"""Missed objects for each that the confidence of weaker ones promises: many are pieces of what was found."""
 
 FEW = 1.0
 """An image with as many objects counts half with its own error, half with that of all images."""

@@ -54,6 +54,14 @@ STATISTICS = (
 )
 """What images are described by, in the order of `describe_image`."""
 
+_LEAST = np.array([statistic.least for statistic in STATISTICS])
+
+CLOSE = 0.5
+"""Distance up to which images are alike, whatever the others."""
+
+UNLIKE = 1.5
+"""Steps of `Statistic.least` outside the range of others from which a difference is named."""
+
 
 def describe_image(pixels: NDArray[np.generic], diameters: Values, covered: float) -> Values:
     """Numbers that describe an image.
@@ -94,17 +102,6 @@ def describe_image(pixels: NDArray[np.generic], diameters: Values, covered: floa
     )
 
 
-def spreads(references: Values) -> Values:
-    """Standard deviation of each statistic, (K,), no less than what is nothing special."""
-    least = np.array([statistic.least for statistic in STATISTICS])
-    if len(references) < 2:
-        return least
-    known = np.isfinite(references).sum(axis=0) > 1
-    found = np.zeros(len(least))
-    found[known] = np.nanstd(references[:, known], axis=0)
-    return np.asarray(np.maximum(found, least))
-
-
 def distances(descriptions: Values, references: Values | None) -> Values:
     """Distance of images from the nearest of others.
 
@@ -118,16 +115,23 @@ def distances(descriptions: Values, references: Values | None) -> Values:
     Returns
     -------
     (N,) ndarray of float64
-        Root mean square over the statistics that both have, in `spreads` of the others; NaN without others.
+        Up to about 1 an image is as like the others as they are like each other; NaN without others.
     """
     if references is None or not len(references):
         return np.full(len(descriptions), np.nan)
-    return pair_distances(descriptions, references, spreads(references)).min(axis=1)
+    between = pair_distances(references, references)
+    np.fill_diagonal(between, np.inf)
+    nearest = between.min(axis=1)
+    usual = float(np.median(nearest)) if len(references) > 1 else 0.0
+    return np.asarray(pair_distances(descriptions, references).min(axis=1) / max(usual, CLOSE))
 
 
-def pair_distances(one: Values, other: Values, spread: Values) -> Values:
-    """Distances (N, R) of descriptions (N, K) from others (R, K), as in `distances`."""
-    gaps = ((one[:, None] - other[None]) / spread) ** 2
+def pair_distances(one: Values, other: Values) -> Values:
+    """Distances (N, R) of descriptions (N, K) from others (R, K).
+
+    Root mean square over the statistics that both have, each by its `Statistic.least`.
+    """
+    gaps = ((one[:, None] - other[None]) / _LEAST) ** 2
     return np.asarray(np.sqrt(np.nan_to_num(gaps).sum(axis=2) / np.maximum(np.isfinite(gaps).sum(axis=2), 1)))
 
 
@@ -148,10 +152,8 @@ def unlike_words(description: Values, references: Values | None, most: int = 2) 
     known = np.isfinite(description) & np.isfinite(references).any(axis=0)
     low, high = np.zeros(len(description)), np.zeros(len(description))
     low[known], high[known] = np.nanmin(references[:, known], axis=0), np.nanmax(references[:, known], axis=0)
-    above, below = (
-        np.where(known, gap, 0.0) / spreads(references) for gap in (description - high, low - description)
-    )
+    above, below = (np.where(known, gap, 0.0) / _LEAST for gap in (description - high, low - description))
     order = np.argsort(-np.maximum(above, below))
-    told = [k for k in order if max(above[k], below[k]) > 1]
+    told = [k for k in order if max(above[k], below[k]) > UNLIKE]
     words = [STATISTICS[k].more if above[k] > 0 else STATISTICS[k].less for k in told]
     return list(dict.fromkeys(words))[:most]
