@@ -88,7 +88,7 @@ def test_cards_side_by_side(add):
     assert list(table.loc["AP50, mine (6 images, 90 objects)"]) == [None, 0.8]
     assert list(table.loc["author"]) == [None, "Ada"]
     assert table.at["trained from", "new"].startswith("old (")
-    assert list(table.loc["learnt from"]) == [None, "3 images, known by their pixels"]
+    assert list(table.loc["learnt from"]) == [None, "3 images, whose hashes are in the card"]
     assert list(table.loc["recipe: epochs"]) == ["3", None]
     assert "pixel_size" not in table.index
 

@@ -8,10 +8,12 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pandas as pd
+
     from napari_cellseg.models.card import ExportRecord
     from napari_cellseg.models.registry import ModelEntry
 
-app = typer.Typer(help="List, describe, add and remove models.", no_args_is_help=True)
+app = typer.Typer(help="List, describe, compare, add, share, rename and remove models.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="A model's name, or its file.", show_default=False)]
 
@@ -43,14 +45,16 @@ def add(
     path: Annotated[
         Path,
         typer.Argument(
-            help="A weights file with its card beside or inside it, or a card.", show_default=False
+            help="A model that was shared as one file, a package of bioimage.io, weights with their card "
+            "beside or inside them, or a card.",
+            show_default=False,
         ),
     ],
     name: Annotated[
         str | None, typer.Option(help="What to call it.", show_default="the name in its card")
     ] = None,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Trust the file, a .pt that can run code, from now on.")
+        bool, typer.Option("--trust", help="Trust the file from now on: a .pt in it can run code.")
     ] = False,
 ) -> None:
     """Add a model to your own, after running it once; it can then be used by name."""
@@ -64,6 +68,106 @@ def add(
 
 
 @app.command()
+def rename(
+    name: Annotated[str, typer.Argument(help="The model's name.", show_default=False)],
+    new: Annotated[str, typer.Argument(help="What to call it from now on.", show_default=False)],
+) -> None:
+    """Give a model that you added another name."""
+    from napari_cellseg.models.collection import rename_model
+
+    typer.echo(f"'{name}' is now called '{rename_model(name, new).card.name}'.")
+
+
+@app.command()
+def compare(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME...", help="Names of models, or their files.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Write the table to this CSV file instead.", show_default=False),
+    ] = None,
+) -> None:
+    """Show what the cards of models say, side by side: where they come from, their scores, their recipes."""
+    from napari_cellseg.models.comparing import compare_models
+    from napari_cellseg.outputs import replacing
+
+    table = compare_models(names)
+    if out is None:
+        _print_table(table)
+        return
+    with replacing(out) as temporary:
+        table.to_csv(temporary)
+    typer.echo(f"{out}: {len(table)} facts about {len(table.columns)} models.")
+
+
+@app.command()
+def share(
+    name: Name,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The file to write.", show_default="the model's name, .cellseg"),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Write a model as one file, with its card and all its weights, for "models add" on another computer."""
+    from napari_cellseg.models.package import share_model
+    from napari_cellseg.models.registry import find_model
+
+    file = share_model(name, out or Path(find_model(name).card.name), overwrite=overwrite)
+    typer.echo(
+        f"{file}: {file.stat().st_size:,} bytes. Add it elsewhere with: napari-cellseg models add {file.name}"
+    )
+
+
+@app.command("export-zoo")
+def export_zoo(
+    name: Name,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The file to write.", show_default="the model's name, .zip"),
+    ] = None,
+    author: Annotated[
+        list[str] | None,
+        typer.Option(help="Who made the model; may be repeated.", show_default="the card's author"),
+    ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            "--licence", "--license", help="SPDX identifier of its licence.", show_default="the card's"
+        ),
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            help="Image for the test inside, of which the middle is taken.", show_default="simulated"
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Write a model as a package of bioimage.io, checked by bioimageio.spec; nothing is uploaded.
+
+    It needs pip install "napari-cellseg[zoo]".
+    """
+    from napari_cellseg.images.reading import read_image
+    from napari_cellseg.models.bioimageio.exporting import export_bioimageio
+    from napari_cellseg.models.registry import find_model
+
+    written = export_bioimageio(
+        name,
+        out or Path(find_model(name).card.name),
+        authors=author or (),
+        licence=licence,
+        image=None if image is None else read_image(image).data,
+        overwrite=overwrite,
+    )
+    typer.echo(f"{written.path}: {written.status}, says bioimageio.spec {written.checked_with}.")
+    for note in written.notes:
+        typer.echo(f"- {note}")
+
+
+@app.command()
 def remove(name: Annotated[str, typer.Argument(help="The model's name.", show_default=False)]) -> None:
     """Remove a model that you added."""
     from napari_cellseg.models.collection import remove_model
@@ -74,6 +178,9 @@ def remove(name: Annotated[str, typer.Argument(help="The model's name.", show_de
 
 def describe(entry: "ModelEntry") -> "Iterator[str]":
     """The whole card of a model, as lines of text."""
+    from napari_cellseg.models.comparing import further, learnt_from
+    from napari_cellseg.models.lineage import lineage, lineage_words
+
     card = entry.card
     yield f"{card.name} {card.version}: {card.title}"
     yield ""
@@ -86,7 +193,7 @@ def describe(entry: "ModelEntry") -> "Iterator[str]":
     sizes = "no other size" if card.fixed_tile else f"multiples of {card.tile_multiple}"
     facts = {
         "Licence": card.licence,
-        "Created": card.created,
+        "Created": card.created + (f", by {card.author}" if card.author else ""),
         "From": f"{entry.origin}, {entry.path}",
         "SHA-256": card.sha256,
         "Kind": f"{card.kind} model, run by {card.backend}, {card.parameters:,} parameters",
@@ -100,7 +207,9 @@ def describe(entry: "ModelEntry") -> "Iterator[str]":
         "Confidence": f"{card.confidence:g} by default, candidates from {card.confidence_floor:g}",
         "Tiles": f"{card.tile} px, {sizes}, {card.overlap} px overlap",
         "Maps": ", ".join(card.maps) or "none",
-        "Trained from": card.parent or "scratch",
+        "Trained from": lineage_words(lineage(entry)),
+        "Learnt from": learnt_from(card) or "not said",
+        "Trainable": further(entry),
     }
     for key, value in facts.items():
         yield f"{key + ':':14}{value}"
@@ -119,6 +228,22 @@ def describe(entry: "ModelEntry") -> "Iterator[str]":
         yield "Recipe"
         for key, value in card.recipe.items():
             yield from _wrapped(f"{key}: {value}", "- ")
+
+
+def _print_table(table: "pd.DataFrame") -> None:
+    """A table as wide as the terminal, texts wrapped in their columns."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table("", box=None, pad_edge=False)
+    for name in table.columns:
+        shown.add_column(str(name), overflow="fold")
+    for fact, row in zip(table.index, table.to_numpy(), strict=True):
+        cells = (
+            "" if cell is None else f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row
+        )
+        shown.add_row(str(fact), *cells)
+    Console(markup=False, highlight=False, soft_wrap=False).print(shown)
 
 
 def export_words(export: "ExportRecord") -> "Iterator[str]":

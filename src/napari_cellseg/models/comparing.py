@@ -57,14 +57,19 @@ def compare_models(models: Sequence[str | Path]) -> "pd.DataFrame":
 
 
 def learnt_from(card: ModelCard) -> str | None:
-    """How many images a model learnt from, and of how many the card knows the pixels; None if unsaid."""
-    images = sum(source.train_images for source in card.data)
-    known = len(card.trained_on)
+    """How many images a model learnt from, and of how many its card holds hashes; None if it doesn't say."""
+    images, known = sum(source.train_images for source in card.data), len(card.trained_on)
     if not known:
-        return f"{images:,} images, not known by their pixels" if images else None
+        return f"{images:,} images; the card holds no hashes of them" if images else None
     if images <= known:
-        return f"{known:,} images, known by their pixels"
-    return f"{images:,} images; {known:,} known by their pixels, its parents' included"
+        return f"{known:,} images, whose hashes are in the card"
+    return f"{images:,} images; the card holds the hashes of {known:,}"
+
+
+def further(entry: ModelEntry) -> str:
+    """Whether training can go on from a model, and from which file."""
+    start = entry.path if entry.path.suffix == ".pt" else entry.trainable
+    return f"yes, from {start.name}" if start else "no"
 
 
 def _about(entry: ModelEntry) -> dict[str, Any]:
@@ -78,7 +83,7 @@ def _about(entry: ModelEntry) -> dict[str, Any]:
         "licence": card.licence,
         "kind": f"{card.kind} model, run by {card.backend}",
         "weights": f"{card.parameters:,}" if card.parameters else None,
-        "can be trained further": "yes" if entry.trainable or entry.path.suffix == ".pt" else "no",
+        "can be trained further": further(entry),
         "trained from": lineage_words(lineage(entry)),
         "learnt from": learnt_from(card),
         "data": ", ".join(source.name for source in card.data) or None,
