@@ -372,6 +372,8 @@ def test_a_run_brings_its_own_dataset_and_does_without_its_model(squares: Datase
     assert sorted(path.name for path in page.parent.iterdir()) == [
         "report.json", "report.md", "table_1_backbones.csv", "table_1_backbones.png",
     ]  # fmt: skip
+    about = json.loads((page.parent / "report.json").read_text(encoding="utf-8"))["about"]
+    assert about["options"] == {"robustness": True, "device": "auto"}
     page = write_report(
         tmp_path / "tried", models=[Copying()], runs=[run], options=ReportOptions(robustness=False)
     )

@@ -29,6 +29,9 @@ TITLE = "Report on bright-field segmentation"
 SIMULATED = ("severities", "seeds", "shape", "diameter")
 """Options of the simulated images."""
 
+REAL = ("split", "channel", "baseline", "pattern")
+"""Options of the images of a dataset."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
@@ -225,5 +228,6 @@ def _about(
         told = ", ".join(f"{count} of split {split}" for split, count in splits.items())
         about |= {"dataset": str(images.dataset.folder), "images": told}
     unused = () if options.robustness and models else SIMULATED
+    unused += () if images is not None and models else REAL
     settings = {n: v for n, v in asdict(options).items() if v is not None and n not in unused}
     return about | {"options": settings, "versions": versions()}

@@ -27,6 +27,9 @@ METRICS = ("Dice", "IoU", "pixel_precision", "pixel_recall", "AP50", "F1", "PQ")
 DRAWN = {"Dice": "-", "AP50": "--"}
 """Metrics of the figure, and their lines."""
 
+WIDEST = 5
+"""Columns of the figure's legend, at most."""
+
 SEEDS = (9001, 9002)
 """Seeds of the simulated fields: none that anybody would train with."""
 
@@ -121,7 +124,8 @@ def plot_degradations(table: pd.DataFrame) -> "Figure":
     for axes in panels[len(names) :]:
         axes.set_visible(False)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    columns = min(WIDEST, table["model"].nunique())  # a column of the legend is a model
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
     return figure
 
 
@@ -132,7 +136,7 @@ def _draw_panel(axes: Any, part: pd.DataFrame, name: str) -> None:
             axes.errorbar(
                 own["severity"],
                 own[metric],
-                yerr=own[f"{metric}_sd"].fillna(0),
+                yerr=None if own[f"{metric}_sd"].isna().all() else own[f"{metric}_sd"].fillna(0),
                 label=f"{model}, {metric}",
                 marker=MARKERS[k % len(MARKERS)],
                 markersize=4,
