@@ -2,9 +2,9 @@
 
 ``python benchmarks/forgetting.py DATA --out FOLDER`` trains 'nuclei' on 1, 3, 5 and 10 images of `usiigaci`,
 which it has never seen, with and without remembering, and scores it on validation images of that set and of
-those that it was made from, segmented by default. DATA has a folder per set, with ``images/``, ``labels/`` and
-``split.json`` (train, val). Two further training images of the new set pick the best epoch. Every model adds
-rows to ``forgetting.csv``; what is there already is not done again.
+those that it was made from, segmented by default. DATA has a folder per set, with ``images/``, ``labels/``
+and ``split.json`` (train, val). Two further training images of the new set pick the best epoch. Every model
+adds rows to ``forgetting.csv``; what is there already is not done again.
 """
 
 import argparse

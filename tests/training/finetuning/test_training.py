@@ -55,6 +55,8 @@ def test_a_trained_model_is_one_like_any_other(tmp_path: Path) -> None:
     assert {s.data for s in card.scores} == {"val", "test"}
     assert card.decoder.foreground == parent.card.decoder.foreground
     assert card.default_diameter == "auto"
+    kept = card.recipe["remembered"]
+    assert 0 <= kept["kept"] <= kept["before"]
     epochs = [p.payload for p in told if isinstance(p.payload, Epoch)]
     assert [e.number for e in epochs] == [1, 2]
     assert {"AP50", "AP75", "AP50_95"} == set(epochs[0].metrics)

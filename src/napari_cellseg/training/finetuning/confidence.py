@@ -10,7 +10,12 @@ from napari_cellseg.events import Job, Progress
 from napari_cellseg.instances.decoding import VoteDecoding
 from napari_cellseg.instances.maps import decode_maps
 from napari_cellseg.models.protocols import PixelModel
-from napari_cellseg.training.calibration import Candidates, adapt_confidence, collect_candidates
+from napari_cellseg.training.calibration import (
+    Candidates,
+    adapt_confidence,
+    collect_candidates,
+    predict_confidence,
+)
 from napari_cellseg.training.finetuning.validation import Patch
 from napari_cellseg.training.samples import Sample
 from napari_cellseg.training.scoring import confident
@@ -38,14 +43,33 @@ class Remembered:
     maps: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """A decoder whose confidence fits, and what became of what was found before.
+
+    Attributes
+    ----------
+    decoder : VoteDecoding
+        How maps become objects.
+    before, kept, added : int
+        Objects that were found in pictures to remember before the training, how many of them are found now,
+        and how many others.
+    """
+
+    decoder: VoteDecoding
+    before: int
+    kept: int
+    added: int
+
+
 def adapting(
     model: PixelModel,
     decoder: VoteDecoding,
     patches: Sequence[Patch],
     remembered: Sequence[Remembered],
     confidence: float,
-) -> Job[VoteDecoding]:
-    """The decoder with a confidence that fits what a model finds now.
+) -> Job[Adapted]:
+    """Fit the confidence to what a model finds now.
 
     In new images an object is right where it is a corrected one. In those to remember it is right where it
     was found before, with at least `confidence`: were they left out, small objects, say, might no longer
@@ -74,9 +98,13 @@ def adapting(
         yield Progress("Calibrating", done, len(samples), "what a confidence is worth")
         maps.append(np.where(unseen[done], np.float32(0), model.predict_maps(picture[None])[0]))
     candidates = collect_candidates(samples, maps, decoder)
-    if np.count_nonzero(candidates.sets == NEW) < FEWEST:
-        return decoder
-    return replace(decoder, confidence=_rounded(candidates, decoder))
+    if np.count_nonzero(candidates.sets == NEW) >= FEWEST:
+        decoder = replace(decoder, confidence=_rounded(candidates, decoder))
+    old = candidates.take(candidates.sets == OLD)
+    counted = predict_confidence(old.features, decoder.confidence) >= confidence
+    kept = int(old.correct[counted].sum())
+    found = int(sum(labels.max() for labels in before))
+    return Adapted(decoder, found, kept, int(np.count_nonzero(counted)) - kept)
 
 
 def _rounded(candidates: Candidates, decoder: VoteDecoding) -> tuple[float, float, float, float, float]:

@@ -172,8 +172,11 @@ class FineTuning:
         model = OnnxPixelModel(card, self.run.path / EXPORT, self.recipe.device)
         patches = [*cut_patches(lesson.images, card), *tuning.patches]
         remembered = [] if tuning.learner.memories is None else tuning.learner.memories.remembered()
-        decoder = yield from adapting(model, self.start.decoder, patches, remembered, card.confidence)
-        return card.model_copy(update={"decoder": decoder})
+        found = yield from adapting(model, self.start.decoder, patches, remembered, card.confidence)
+        facts = dict(card.recipe)
+        if remembered:
+            facts["remembered"] = {"before": found.before, "kept": found.kept, "added": found.added}
+        return card.model_copy(update={"decoder": found.decoder, "recipe": facts})
 
     def _score(
         self, card: ModelCard, lesson: Lesson

@@ -119,6 +119,10 @@ class Tuning:
                 f"Stopped after epoch {len(self.epochs)} of {self.recipe.epochs}: {self.recipe.patience} "
                 f"epochs without a better score."
             )
+        if self.patches and max(epoch.score for epoch in self.epochs) <= self.before[BEST_BY]:
+            self.notes.append(
+                "No epoch was better on the validation images than what it began with: keep that model."
+            )
         best = UNet(self.learner.network.shape)
         best.load_state_dict(self.best)
         return best.eval()

@@ -19,6 +19,7 @@ from napari_cellseg.training.finetuning.images import UNSEEN
 from napari_cellseg.training.finetuning.recipe import STRIDE
 from napari_cellseg.training.samples import Sample
 from napari_cellseg.training.scoring import confident
+from napari_cellseg.training.shown import shown_window
 
 PIXELS = 1_500_000
 """Network pixels that are validated on, about, at most."""
@@ -89,9 +90,8 @@ def _cut(sample: Sample, card: ModelCard, edge: int) -> Patch:
     scale = scale_for(sample.diameter, card) if sample.diameter else 1.0
     view = PlaneView(planes, 0, limits, scale, card.channels)
     whole = labels_at(sample.labels, view.shape)
-    rows, columns = (
-        _span(size, edge, places) for size, places in zip(view.shape, np.nonzero(whole > 0), strict=True)
-    )
+    window = shown_window(np.maximum(whole, 0), edge)
+    rows, columns = (_padded(span, size) for span, size in zip(window, view.shape, strict=True))
     known = whole[rows, columns]
     labels = np.full((rows.stop - rows.start, columns.stop - columns.start), UNSEEN, np.int32)
     labels[: known.shape[0], : known.shape[1]] = known
@@ -99,12 +99,10 @@ def _cut(sample: Sample, card: ModelCard, edge: int) -> Patch:
     return Patch(sample.name, view.read(rows, columns), np.where(unseen, np.int32(0), labels), unseen)
 
 
-def _span(size: int, edge: int, places: NDArray[np.intp]) -> slice:
-    """Where a patch begins and ends along an axis."""
-    length = min(edge, -(-size // STRIDE) * STRIDE)
-    middle = float(np.median(places)) if places.size else size / 2
-    start = max(0, min(int(middle - length / 2), size - length))
-    return slice(start, start + length)
+def _padded(span: slice, size: int) -> slice:
+    """As many pixels as the network asks for; some may lie beyond the image."""
+    length = min(span.stop, size) - span.start
+    return slice(span.start, span.start - -length // STRIDE * STRIDE)
 
 
 def look(model: PixelModel, patch: Patch) -> Found:
