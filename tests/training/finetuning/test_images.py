@@ -10,8 +10,8 @@ from napari_cellseg.errors import ModelError, OptionError, TrainingError
 from napari_cellseg.images.simulation import simulate_fluorescence
 from napari_cellseg.models.card import read_card, write_card
 from napari_cellseg.models.registry import find_model
-from napari_cellseg.training.augmentation import Augmentation
-from napari_cellseg.training.finetuning.crops import ReviewedCrops
+from napari_cellseg.training.augmentation import Augmentation, draw_scale
+from napari_cellseg.training.finetuning.crops import ReviewedCrops, suited_augmentation
 from napari_cellseg.training.finetuning.images import UNSEEN, read_lesson
 from napari_cellseg.training.finetuning.presets import PRESETS, preset
 from napari_cellseg.training.finetuning.recipe import FineTuneRecipe
@@ -67,6 +67,17 @@ def test_crops_look_for_reviewed_places() -> None:
     )
     assert here > 0.6
     assert there < 0.3
+
+
+def test_crops_show_objects_as_large_as_the_network_will_see_them() -> None:
+    phase, nuclei = find_model("phase").card, find_model("nuclei").card
+    rng = np.random.default_rng(0)
+    for card, diameter, low, high in ((phase, 12.0, 18, 50), (phase, 90.0, 18, 50), (nuclei, 120.0, 9, 60)):
+        settings = suited_augmentation(card, diameter)
+        shown = diameter * np.array([draw_scale(diameter, settings, rng) for _ in range(200)])
+        assert shown.min() > low
+        assert shown.max() < high
+    assert suited_augmentation(nuclei, 30.0) == Augmentation()
 
 
 def test_a_patch_has_the_size_of_objects_that_the_network_knows(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """Crops of corrected images, in which pixels that nobody has reviewed do not count."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_cellseg.models.card import ModelCard
+from napari_cellseg.training.augmentation import Augmentation
 from napari_cellseg.training.finetuning.images import UNSEEN
 from napari_cellseg.training.samples import CropSource, Sample
 from napari_cellseg.training.targets import Targets, pixel_targets
@@ -12,8 +15,29 @@ from napari_cellseg.training.targets import Targets, pixel_targets
 GRID = 4
 """Every so many pixels it is noted whether somebody has reviewed them."""
 
+SPREAD = 1.6
+"""Objects are shown by up to this factor smaller and larger than the network knows best."""
+
 AROUND = 0.3
 """How far the middle of a crop may be from such a pixel, share of the crop's edge."""
+
+
+def suited_augmentation(card: ModelCard, diameter: float) -> Augmentation:
+    """How strongly crops are changed, so that objects have the sizes at which the network will see them.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Of the network.
+    diameter : float
+        Median of the objects' diameters, pixels.
+    """
+    usual = Augmentation()
+    if card.own_scale is None:  # every image is scaled to the diameter that the network knows best
+        low, high = card.diameter / SPREAD, card.diameter * SPREAD
+        return replace(usual, diameter_low=low, diameter_high=high, own=0.0, scale_low=0.1, scale_high=4.0)
+    is_own = card.own_scale[0] <= diameter <= card.own_scale[1]
+    return usual if is_own else replace(usual, own=0.0, scale_low=0.1, scale_high=4.0)
 
 
 class ReviewedCrops(CropSource):

@@ -18,10 +18,9 @@ from napari_cellseg.models.networks.unet import UNet, load_weights, refill_onnx,
 from napari_cellseg.models.onnx import OnnxPixelModel
 from napari_cellseg.models.ultralytics import torch_device
 from napari_cellseg.outputs import make_folder, replacing
-from napari_cellseg.training.augmentation import Augmentation
 from napari_cellseg.training.finetuning.cards import tuned_card
 from napari_cellseg.training.finetuning.confidence import adapting
-from napari_cellseg.training.finetuning.crops import ReviewedCrops
+from napari_cellseg.training.finetuning.crops import ReviewedCrops, suited_augmentation
 from napari_cellseg.training.finetuning.estimate import estimating_steps
 from napari_cellseg.training.finetuning.images import Lesson, read_lesson
 from napari_cellseg.training.finetuning.learner import Learner
@@ -137,7 +136,8 @@ class FineTuning:
     def _tuning(self, lesson: Lesson) -> Job[Tuning]:
         recipe = self.recipe
         network = load_weights(self.start.weights).eval().to(self.device)
-        crops = ReviewedCrops(lesson.images, recipe.edge, Augmentation(), seed=recipe.seed)
+        augmentation = suited_augmentation(self.start.card, lesson.learnt.diameters[0])
+        crops = ReviewedCrops(lesson.images, recipe.edge, augmentation, seed=recipe.seed)
         memories: Memories | None = None
         if recipe.keep:
             memories = yield from remembering(network, MEMORIES, memory_edge(recipe.edge), recipe.seed)
