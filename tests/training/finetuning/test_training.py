@@ -15,7 +15,7 @@ from napari_cellseg.events import Progress
 from napari_cellseg.models.card import file_hash
 from napari_cellseg.models.collection import add_model
 from napari_cellseg.models.networks.session import open_maps
-from napari_cellseg.models.networks.unet import Deployed, load_weights
+from napari_cellseg.models.networks.unet import Deployed, load_weights, save_weights
 from napari_cellseg.models.registry import find_model
 from napari_cellseg.pipeline import segment
 from napari_cellseg.training.finetuning import learner, remembering
@@ -90,6 +90,11 @@ def test_what_was_trained_further_is_trained_further_again(tmp_path: Path) -> No
     run.begin(again)
     second = find_model(train(again.as_dict(), run, lambda _: None, False)).card
     assert second.parent == added.card.sha256
+    assert (second.title, second.licence, second.data) == (
+        added.card.title,
+        added.card.licence,
+        added.card.data,
+    )
     assert (
         any("'mine' had learnt from 0" in note or "flatter" in note for note in second.recipe["notes"])
         is False
@@ -162,3 +167,17 @@ def test_an_estimate_tells_time_and_memory(tmp_path: Path) -> None:
     assert short.memory > 10_000_000
     assert "core" in short.device
     assert {step.stage for step in told} == {"Estimating"}
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data")
+    entry = find_model("phase")
+    torch.manual_seed(0)
+    other = load_weights(entry.path.with_suffix(".safetensors"))
+    torch.nn.init.normal_(other.head.weight)
+    for file in (entry.path, entry.path.with_suffix(".json")):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    save_weights(other, tmp_path / "phase.safetensors")
+    values = recipe(tmp_path, start=str(tmp_path / "phase.onnx"))
+    with pytest.raises(TrainingError, match="belong together"):
+        train(values.as_dict(), run_folder(tmp_path, values), lambda _: None, False)

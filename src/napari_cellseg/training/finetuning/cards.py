@@ -12,6 +12,12 @@ from napari_cellseg.training.finetuning.recipe import FineTuneRecipe
 from napari_cellseg.training.finetuning.start import Start
 from napari_cellseg.training.unets.learning import Learnt
 
+FURTHER, BEGUN = "; trained further on", " Its training began"
+ALLOWED = (
+    ", as the weights that it began with, as far as the licence of the images that it learnt from allows"
+)
+"""What titles, descriptions and licences say after those of the parent."""
+
 
 def tuned_card(
     recipe: FineTuneRecipe,
@@ -42,20 +48,19 @@ def tuned_card(
         Goes into the card's recipe.
     """
     parent, today = start.card, datetime.now(UTC).date().isoformat()
-    _, low, high = learnt.diameters
-    known = parent.diameter_range
+    name, (_, low, high), known = dataset.folder.name, learnt.diameters, parent.diameter_range
+    source = data_source(dataset, learnt.images, learnt.objects)
     update = {
         "name": model_name(Path(recipe.model).stem, f"{parent.name}-trained"),
         "version": today,
-        "title": f"{parent.title}; trained further on {dataset.folder.name}",
-        "description": f"{parent.description} Trained further on {len(learnt.images['train'])} corrected "
-        f"images of '{dataset.folder.name}', beginning with '{parent.name}', version {parent.version}.",
+        "title": f"{_before(parent.title, FURTHER)}{FURTHER} {name}",
+        "description": f"{_before(parent.description, BEGUN)}{BEGUN} with '{parent.name}', version "
+        f"{parent.version}, and learnt from {len(learnt.images['train'])} corrected images of '{name}'.",
         "weights": Path(recipe.model).name,
         "sha256": sha256,
-        "licence": f"{parent.licence} as the weights that it began with, as far as the licence of the "
-        f"images that it learnt from allows",
+        "licence": f"{_before(parent.licence, ALLOWED)}{ALLOWED}",
         "diameter_range": (round(min(low, known[0]), 1), round(max(high, known[1]), 1)),
-        "data": (*parent.data, data_source(dataset, learnt.images, learnt.objects)),
+        "data": (*(data for data in parent.data if data.name != source.name), source),
         "scores": (),
         "calibration": (),
         "recipe": {**_without_paths(recipe, parent), **facts, "data_sha256": learnt.data},
@@ -67,6 +72,11 @@ def tuned_card(
         "created": today,
     }
     return ModelCard.model_validate(parent.model_copy(update=update).model_dump())
+
+
+def _before(text: str, words: str) -> str:
+    """What a text says before some words, which a model that was trained further again has already."""
+    return text.partition(words)[0]
 
 
 def _without_paths(recipe: FineTuneRecipe, parent: ModelCard) -> dict[str, Any]:

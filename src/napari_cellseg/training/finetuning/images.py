@@ -60,7 +60,9 @@ def read_lesson(dataset: Dataset, recipe: FineTuneRecipe, start: ModelCard) -> L
             f"corrected images, or move some to 'train'."
         )
     pixels = pixel_hashes(dataset, hashes)
-    notes = parent_notes(pixels, start) if start.trained_on else []
+    notes = parent_notes(pixels, start)
+    if len(dataset.classes) > len(start.classes):
+        notes.append(f"The objects of all classes, {', '.join(dataset.classes)}, are taken for one.")
     if not objects["val"]:
         notes.append(
             "There are no objects to validate with, so that the last state was taken, and nobody knows how "

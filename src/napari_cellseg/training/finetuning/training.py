@@ -11,10 +11,12 @@ import torch
 
 from napari_cellseg.datasets.sample import Split
 from napari_cellseg.datasets.store import Dataset
+from napari_cellseg.errors import TrainingError
 from napari_cellseg.events import Job, Progress, drain
 from napari_cellseg.models.card import CalibrationBin, ModelCard, Score, file_hash, write_card
 from napari_cellseg.models.devices import cpu_threads
-from napari_cellseg.models.networks.unet import UNet, load_weights, refill_onnx, save_weights
+from napari_cellseg.models.networks.session import open_maps
+from napari_cellseg.models.networks.unet import SAME, Deployed, UNet, load_weights, refill_onnx, save_weights
 from napari_cellseg.models.onnx import OnnxPixelModel
 from napari_cellseg.models.ultralytics import torch_device
 from napari_cellseg.outputs import make_folder, replacing
@@ -26,7 +28,7 @@ from napari_cellseg.training.finetuning.images import Lesson, read_lesson
 from napari_cellseg.training.finetuning.learner import Learner
 from napari_cellseg.training.finetuning.memories import MEMORIES, Memories, memory_edge, remembering
 from napari_cellseg.training.finetuning.recipe import FineTuneRecipe
-from napari_cellseg.training.finetuning.start import find_start
+from napari_cellseg.training.finetuning.start import Start, find_start
 from napari_cellseg.training.finetuning.tuning import BEST_BY, Tuning
 from napari_cellseg.training.finetuning.validation import Found, cut_patches
 from napari_cellseg.training.runs.estimating import Estimate
@@ -135,7 +137,9 @@ class FineTuning:
 
     def _tuning(self, lesson: Lesson) -> Job[Tuning]:
         recipe = self.recipe
-        network = load_weights(self.start.weights).eval().to(self.device)
+        network = load_weights(self.start.weights).eval()
+        check_same(network, self.start)
+        network = network.to(self.device)
         augmentation = suited_augmentation(self.start.card, lesson.learnt.diameters[0])
         crops = ReviewedCrops(lesson.images, recipe.edge, augmentation, seed=recipe.seed)
         memories: Memories | None = None
@@ -205,8 +209,26 @@ class FineTuning:
         """Put network, weights and card where the user wants them, the card last."""
         for file, target in ((EXPORT, path), (WEIGHTS, path.with_suffix(".safetensors"))):
             with replacing(target) as temporary:
-                shutil.copyfile(self.run.path / file, temporary)
+                shutil.move(self.run.path / file, temporary)
         write_card(card, card_path(path))
+
+
+def check_same(network: UNet, start: Start) -> None:
+    """Make sure that trainable weights are those of the network that users run.
+
+    Raises
+    ------
+    TrainingError
+        Where they are not.
+    """
+    picture = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        ours = Deployed(network).eval()(picture).numpy()
+    if not np.allclose(ours, open_maps(start.onnx)(picture.numpy()), atol=SAME):
+        raise TrainingError(
+            f"The trainable weights '{start.weights}' are not those of the model '{start.onnx}' beside them, "
+            f"so that its training cannot go on. Put the files there that belong together."
+        )
 
 
 def _preview(found: Found, epoch: int) -> Preview:
