@@ -15,6 +15,7 @@ from napari_cellseg.images.planes import open_planes
 from napari_cellseg.images.simulation import simulate_fluorescence
 from napari_cellseg.models.card import IntensityScaling
 from napari_cellseg.pipeline.view import PlaneView, measure_intensities
+from napari_cellseg.training.yolo.estimating import Work
 from napari_cellseg.training.yolo.recipe import YoloRecipe
 from napari_cellseg.training.yolo.tiles import (
     PADDING,
@@ -57,6 +58,16 @@ def test_tiles_cover_an_axis_with_overlap(length, edge):
     shared = [a + edge - b for a, b in zip(starts[:-1], starts[1:], strict=True)]
     assert min(shared) >= overlap
     assert (len(starts) - 1) * (edge - overlap) + overlap < length
+
+
+@pytest.mark.parametrize("changes", [{}, {"imgsz": 192}, {"scale": "fit"}])
+def test_pictures_are_estimated_as_they_are_cut(dataset, changes):
+    made = recipe(dataset.folder, single_class=True, **changes)
+    tiles = drain(making_tiles(dataset, made, dataset.folder.parent / "tiles"))
+    work = Work.of(dataset, made)
+    assert (work.learnt, work.validated) == (tiles.tiles["train"], tiles.tiles["val"])
+    assert work.scored == 2 * work.validated
+    assert work.objects > 1
 
 
 def test_a_tile_shows_what_segment_shows_the_network(dataset):

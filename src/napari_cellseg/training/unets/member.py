@@ -27,10 +27,11 @@ from napari_cellseg.outputs import make_folder, replacing
 from napari_cellseg.training.memory import is_out_of_memory
 from napari_cellseg.training.runs.run import Epoch
 from napari_cellseg.training.unets.images import TrainingImage
+from napari_cellseg.training.unets.learner import Learner
 from napari_cellseg.training.unets.loading import Batch, training_batches, validation_batches
-from napari_cellseg.training.unets.losses import ImageLosses, image_losses, joined_losses, mean_losses
+from napari_cellseg.training.unets.losses import ImageLosses, mean_losses
 from napari_cellseg.training.unets.patches import PatchSource
-from napari_cellseg.training.unets.pixel_scores import PixelTally, confusion
+from napari_cellseg.training.unets.pixel_scores import PixelTally
 from napari_cellseg.training.unets.recipe import MemberRecipe, UnetRecipe
 from napari_cellseg.training.unets.sampling import Sampler
 from napari_cellseg.training.unets.selection import kept_epochs
@@ -89,7 +90,6 @@ class MemberRun:
         self.seed = member_seed(recipe.seed, member.name)
         self.files = MemberFiles(folder)
         self.device = torch.device(device)
-        self.mixed = member.mixed and self.device.type == "cuda"
         source = PatchSource(images, edge=recipe.edge, augmentation=recipe.augmentation, seed=self.seed)
         self.sampler = Sampler(source, recipe.sampling(member))
         self.validation = PatchSource(validation, edge=recipe.edge)
@@ -98,6 +98,11 @@ class MemberRun:
         self.notes: list[str] = []
         self._imagenet = imagenet
         self._waited = 0.0
+
+    @property
+    def network(self) -> BrightfieldUNet:
+        """The network as it is now."""
+        return self.learner.network
 
     @property
     def is_done(self) -> bool:
@@ -146,16 +151,14 @@ class MemberRun:
             warnings.simplefilter("always", CellSegWarning)
             network = create_network(self.recipe.config(self.member), self._imagenet)
         self.notes += [str(w.message) for w in told if issubclass(w.category, CellSegWarning)]
-        if self.member.mixed and not self.mixed:
+        if self.member.mixed and self.device.type != "cuda":
             self.notes.append("Mixed precision needs a graphics card: all is computed in float32.")
         self.files.write_frozen(network)
         self._place(network)
         self._save()
 
     def _place(self, network: BrightfieldUNet) -> None:
-        self.network = network.to(self.device, memory_format=torch.channels_last)
-        self.optimiser = torch.optim.Adam(self.network.parameter_groups(), lr=self.recipe.rate)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.mixed)
+        self.learner = Learner(self.recipe, self.member, network, self.device)
 
     def _timed(self, job: Job[None]) -> Job[None]:
         """A job; how long whoever runs it keeps it waiting, as while it is paused, is no time of training."""
@@ -222,7 +225,7 @@ class MemberRun:
                 {name: value for name, value in metrics.items() if math.isfinite(value)},
                 metrics["F1"],
                 all(metrics["F1"] > epoch.score for epoch in self.epochs),
-                self.optimiser.param_groups[0]["lr"],
+                self.learner.rate,
                 time.monotonic() - self._waited - began,
             )
         )
@@ -252,21 +255,8 @@ class MemberRun:
     def _advance(self, batch: Batch) -> tuple[ImageLosses, Tensor]:
         """Change the weights by a batch; its losses, and what was right in each patch."""
         rate = self.recipe.rate * self.recipe.decay ** (self.step // self.recipe.decay_steps)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.zero_grad(set_to_none=True)
-        found: list[ImageLosses] = []
-        rows: list[Tensor] = []
-        for part in batch.parts(self.at_once):
-            losses, right = self._judge(part)
-            self.scaler.scale(losses.total.sum() / len(batch)).backward()
-            terms = {name: value.detach() for name, value in losses.terms.items()}
-            found.append(ImageLosses(losses.total.detach(), terms))
-            rows.append(right)
-        self.scaler.step(self.optimiser)
-        self.scaler.update()
         self.step += 1
-        return joined_losses(found), torch.cat(rows)
+        return self.learner.advance(batch, rate, self.at_once)
 
     def _validate(self) -> Job[dict[str, float]]:
         self.network.eval()
@@ -277,7 +267,7 @@ class MemberRun:
         for number, batch in enumerate(batches, 1):
             yield self._progress(self.steps, f"validating, batch {number} of {total}")
             with torch.no_grad():
-                losses, rows = self._judge(batch)
+                losses, rows = self.learner.judge(batch)
             found.append(losses)
             tally.add(rows)
         return tally.scores() | {f"val_{name}": value for name, value in mean_losses(found).items()}
@@ -290,20 +280,8 @@ class MemberRun:
         torch.cuda.reset_peak_memory_stats(self.device)
         return {"GPU_GB": most / 1e9}
 
-    def _judge(self, batch: Batch) -> tuple[ImageLosses, Tensor]:
-        images = self._tensor(batch.images).contiguous(memory_format=torch.channels_last)
-        masks, counted = self._tensor(batch.masks), self._tensor(batch.weights)
-        distances = None if batch.distances is None else self._tensor(batch.distances)
-        with torch.autocast(self.device.type, torch.float16, enabled=self.mixed):
-            maps = self.network(images).float()
-        losses = image_losses(self.member.losses, maps, masks, distance=distances, counted=counted)
-        return losses, confusion(torch.sigmoid(maps.detach()[:, :1]), masks, counted)
-
-    def _tensor(self, values: Any) -> Tensor:
-        return torch.from_numpy(values).to(self.device, non_blocking=True)
-
     def _batches(self, make: Callable[..., Iterator[Batch]], source: object, size: int) -> Iterator[Batch]:
-        workers = min(8, max(2, self.recipe.threads or os.cpu_count() or 2))
+        workers = preparing_threads(self.recipe)
         return make(source, self.recipe.targets, size=size, workers=workers)
 
     @property
@@ -319,8 +297,8 @@ class MemberRun:
     def _save(self) -> None:
         state = {
             "network": self.files.learnt(self.network),
-            "optimiser": self.optimiser.state_dict(),
-            "scaler": self.scaler.state_dict(),
+            "optimiser": self.learner.optimiser.state_dict(),
+            "scaler": self.learner.scaler.state_dict(),
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
             "sampler": self.sampler.state(),
@@ -336,8 +314,8 @@ class MemberRun:
     def _restore(self) -> None:
         state = torch.load(self.files.state, map_location="cpu", weights_only=True)
         self._place(self.files.build(state["config"], state["network"]))
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.scaler.load_state_dict(state["scaler"])
+        self.learner.optimiser.load_state_dict(state["optimiser"])
+        self.learner.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["random"])
         if state["random_cuda"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
@@ -374,6 +352,11 @@ class MemberRun:
             )
         self._write_history(finished=True)
         self.files.state.unlink(missing_ok=True)
+
+
+def preparing_threads(recipe: UnetRecipe) -> int:
+    """Threads that prepare patches."""
+    return min(8, max(2, recipe.threads or os.cpu_count() or 2))
 
 
 def member_seed(seed: int, name: str) -> int:

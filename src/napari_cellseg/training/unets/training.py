@@ -20,12 +20,14 @@ from napari_cellseg.models.networks.ensemble import Ensemble, export_ensemble
 from napari_cellseg.models.onnx import OnnxPixelModel
 from napari_cellseg.models.ultralytics import torch_device
 from napari_cellseg.outputs import make_folder, replacing
+from napari_cellseg.training.runs.estimating import Estimate
 from napari_cellseg.training.runs.previews import write_previews
 from napari_cellseg.training.runs.run import Epoch, Report, RunFolder
 from napari_cellseg.training.shown import evenly
 from napari_cellseg.training.unets.cards import ensemble_card
 from napari_cellseg.training.unets.comparison import Images, scores_of, write_comparison
 from napari_cellseg.training.unets.decoding import ChosenDecoding, choosing_decoding
+from napari_cellseg.training.unets.estimating import estimating_members
 from napari_cellseg.training.unets.imagenet import imagenet_weights
 from napari_cellseg.training.unets.learning import Lesson, keep_lesson, read_lesson
 from napari_cellseg.training.unets.member import MemberRun
@@ -81,6 +83,22 @@ def train(recipe: dict[str, Any], run: RunFolder, report: Report, resume: bool) 
     values = UnetRecipe.from_dict(recipe)
     torch.set_num_threads(values.threads or cpu_threads() or os.cpu_count() or 1)
     return drain(Ensembling(values, run, torch_device(values.device)).running(resume), report)
+
+
+def estimate(recipe: dict[str, Any], report: Report) -> Estimate:
+    """Estimate time and memory of such a training; see `napari_cellseg.training.runs.estimating.estimating`.
+
+    Raises
+    ------
+    TrainingError
+        Where there is nothing to learn from.
+    OutOfMemoryError, DatasetError, DeviceError, MissingDependencyError, ModelError, OptionError
+        As their texts say.
+    """
+    values = UnetRecipe.from_dict(recipe)
+    report(Progress("Estimating", 0, 0, "loading PyTorch"))
+    torch.set_num_threads(values.threads or cpu_threads() or os.cpu_count() or 1)
+    return estimating_members(values, torch_device(values.device), report)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from napari_cellseg.datasets.store import Dataset
@@ -22,8 +22,10 @@ from napari_cellseg.models.ultralytics_import import import_ultralytics
 from napari_cellseg.outputs import make_folder, output_errors, replacing
 from napari_cellseg.training.cards import parent_notes
 from napari_cellseg.training.memory import is_out_of_memory
+from napari_cellseg.training.runs.estimating import Estimate
 from napari_cellseg.training.runs.run import Report, RunFolder
 from napari_cellseg.training.yolo.cards import trained_card
+from napari_cellseg.training.yolo.estimating import estimating_steps
 from napari_cellseg.training.yolo.notes import Notes
 from napari_cellseg.training.yolo.previewing import Previewer
 from napari_cellseg.training.yolo.recipe import YoloRecipe, architectures
@@ -98,6 +100,26 @@ def train(recipe: dict[str, Any], run: RunFolder, report: Report, resume: bool) 
     _publish(run.path / WEIGHTS, card, Path(values.model))
     _tidy(run)
     return Path(values.model)
+
+
+def estimate(recipe: dict[str, Any], report: Report) -> Estimate:
+    """Estimate time and memory of such a training; see `napari_cellseg.training.runs.estimating.estimating`.
+
+    Raises
+    ------
+    TrainingError
+        Where there is nothing to learn from or to validate with, or something that is needed is missing.
+    UntrustedFileError
+        Where it is to begin with weights that the user has not trusted.
+    OutOfMemoryError, DatasetError, DeviceError, MissingDependencyError, OptionError, OutputError
+        As their texts say.
+    """
+    values = YoloRecipe.from_dict(recipe)
+    check_start(values)
+    with TemporaryDirectory(prefix="cellseg-steps-", ignore_cleanup_errors=True) as folder:
+        run = RunFolder(Path(folder))
+        _prepare_ultralytics(values, run, report)
+        return estimating_steps(values, run, torch_device(values.device), report)
 
 
 def check_start(recipe: YoloRecipe) -> None:
