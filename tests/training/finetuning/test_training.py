@@ -127,8 +127,13 @@ def test_a_training_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
 def test_without_images_to_validate_with_the_last_state_is_taken_and_said_so(tmp_path: Path) -> None:
     make_dataset(tmp_path / "data", ("train",))
     values = recipe(tmp_path, epochs=1)
-    card = find_model(train(values.as_dict(), run_folder(tmp_path, values), lambda _: None, False)).card
+    told: list[Progress] = []
+    card = find_model(train(values.as_dict(), run_folder(tmp_path, values), told.append, False)).card
     assert (card.scores, card.validated_on) == ((), ())
+    (epoch,) = [p.payload for p in told if isinstance(p.payload, Epoch)]
+    assert np.isnan(epoch.score)
+    assert set(epoch.metrics) == {"train_AP50", "train_AP75", "train_AP50_95"}
+    assert [p.image for p in read_previews(RunFolder(tmp_path / "run"))] == ["field 0"]
     assert any("validate" in note for note in card.recipe["notes"])
 
 

@@ -1,9 +1,5 @@
 """How long training a U-Net further will take and how much memory it needs: a few real steps, measured."""
 
-import time
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import torch
 
@@ -16,7 +12,8 @@ from napari_cellseg.training.finetuning.memories import MEMORIES, Memories, memo
 from napari_cellseg.training.finetuning.recipe import STRIDE, FineTuneRecipe
 from napari_cellseg.training.finetuning.start import find_start
 from napari_cellseg.training.finetuning.validation import patch_edge
-from napari_cellseg.training.memory import is_out_of_memory, process_memory
+from napari_cellseg.training.measuring import device_words, peak_bytes, timed
+from napari_cellseg.training.memory import is_out_of_memory
 from napari_cellseg.training.runs.estimating import Estimate
 from napari_cellseg.training.runs.run import Report
 
@@ -76,16 +73,15 @@ def _measure(recipe: FineTuneRecipe, device: str, report: Report) -> Estimate:
     report(Progress("Estimating", 0, MEASURED + 2, "the first step"))
     steps(1)
     report(Progress("Estimating", 1, MEASURED + 2, f"{MEASURED} steps"))
-    step = _timed(lambda: steps(MEASURED), device) / MEASURED
+    step = timed(lambda: steps(MEASURED), device) / MEASURED
     report(Progress("Estimating", 1 + MEASURED, MEASURED + 2, "a look at an image"))
     looked = 16 * STRIDE
     picture = torch.rand(1, 3, looked, looked, device=device)
     with torch.no_grad():
-        pixel = _timed(lambda: learner.average.network(picture), device) / looked**2
+        pixel = timed(lambda: learner.average.network(picture), device) / looked**2
     seconds = recipe.epochs * recipe.steps * step + pixel * _pixels(recipe) + BESIDE
-    memory = torch.cuda.max_memory_allocated() if device != "cpu" else process_memory().gigabytes * 1e9
     words = f"{MEASURED} steps of {recipe.batch} pictures, {step:.2g} s each"
-    return Estimate(seconds, int(memory), _name(device), words)
+    return Estimate(seconds, peak_bytes(device), device_words(device), words)
 
 
 def _pixels(recipe: FineTuneRecipe) -> float:
@@ -99,18 +95,3 @@ def _pixels(recipe: FineTuneRecipe) -> float:
     scored = SEEN * sum(size for split in sizes.values() for size in split)
     remembered = 2 * MEMORIES * memory_edge(recipe.edge) ** 2 if recipe.keep else 0
     return (recipe.epochs + 2) * validated + scored + remembered
-
-
-def _timed(work: Callable[[], Any], device: str) -> float:
-    began = time.perf_counter()
-    work()
-    if device != "cpu":
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
-
-
-def _name(device: str) -> str:
-    if device == "cpu":
-        count = torch.get_num_threads()
-        return f"processor, {count} core{'s' * (count > 1)}"
-    return str(torch.cuda.get_device_name(device))

@@ -49,7 +49,7 @@ LESSON, STATE, EXPORT, WEIGHTS, SCORING = (
 """In the folder of a run: what it learns from, where it is, what it gives."""
 
 SHOWN = 4
-"""Validation images that are shown meanwhile."""
+"""Images that are shown meanwhile, at most."""
 
 
 def train(recipe: dict[str, Any], run: RunFolder, report: Report, resume: bool) -> Path:
@@ -145,10 +145,11 @@ class FineTuning:
         memories: Memories | None = None
         if recipe.keep:
             memories = yield from remembering(network, MEMORIES, memory_edge(recipe.edge), recipe.seed)
-        patches = cut_patches(lesson.validation, self.start.card)
+        looked = lesson.validation or lesson.images[:SHOWN]
+        patches = cut_patches(looked, self.start.card)
         state = self.run.checkpoints / STATE
         learner = Learner(recipe, network, memories)
-        return Tuning(learner, self.start.card, crops, patches, state, self._show)
+        return Tuning(learner, self.start.card, crops, patches, bool(lesson.validation), state, self._show)
 
     def _show(self, found: Sequence[Found], epoch: int) -> None:
         """Let whoever watches see what was found."""
@@ -174,7 +175,7 @@ class FineTuning:
     def _calibrate(self, card: ModelCard, tuning: Tuning, lesson: Lesson) -> Job[ModelCard]:
         """The card with a confidence that fits; all corrected images help, those to learn from too."""
         model = OnnxPixelModel(card, self.run.path / EXPORT, self.recipe.device)
-        patches = [*cut_patches(lesson.images, card), *tuning.patches]
+        patches = cut_patches([*lesson.images, *lesson.validation], card)
         remembered = [] if tuning.learner.memories is None else tuning.learner.memories.remembered()
         found = yield from adapting(model, self.start.decoder, patches, remembered, card.confidence)
         facts = dict(card.recipe)

@@ -44,7 +44,10 @@ class Tuning:
     crops : ReviewedCrops
         What it learns from.
     patches : sequence of Patch
-        What the best epoch is picked by; none: the last epoch is the best.
+        What is looked at after each epoch.
+    is_validated : bool
+        Whether these pick the best epoch; else they are some of those that it learns from, and the last epoch
+        is the best.
     state : Path
         File for the state after each epoch.
     show : callable
@@ -55,7 +58,7 @@ class Tuning:
     epochs : list of Epoch
         What each epoch brought.
     before : dict of str to float
-        Scores before the first epoch; empty where there is nothing to validate with.
+        Scores before the first epoch.
     notes : list of str
         What did not go as the recipe says, in sentences.
     """
@@ -66,11 +69,12 @@ class Tuning:
         card: ModelCard,
         crops: ReviewedCrops,
         patches: Sequence[Patch],
+        is_validated: bool,
         state: Path,
         show: Show,
     ) -> None:
         self.learner, self.recipe, self.card, self.crops = learner, learner.recipe, card, crops
-        self.patches, self.state, self.show = patches, state, show
+        self.patches, self.is_validated, self.state, self.show = patches, is_validated, state, show
         self.epochs: list[Epoch] = []
         self.before: dict[str, float] = {}
         self.best: dict[str, Tensor] = {}
@@ -82,7 +86,7 @@ class Tuning:
         patience, scores = self.recipe.patience, [epoch.score for epoch in self.epochs]
         if len(scores) >= self.recipe.epochs:
             return True
-        if not patience or not scores or not self.patches:
+        if not patience or not scores or not self.is_validated:
             return False
         return len(scores) - (1 + scores.index(max(scores))) >= patience
 
@@ -109,8 +113,7 @@ class Tuning:
         if resume and self.state.exists():
             self._restore()
         else:
-            if self.patches:
-                self.before = score((yield from self._look(0)))
+            self.before = yield from self._look(0)
             self._save()
         while not self.is_done:
             yield from self._epoch_in_memory()
@@ -119,7 +122,7 @@ class Tuning:
                 f"Stopped after epoch {len(self.epochs)} of {self.recipe.epochs}: {self.recipe.patience} "
                 f"epochs without a better score."
             )
-        if self.patches and max(epoch.score for epoch in self.epochs) <= self.before[BEST_BY]:
+        if self.is_validated and max(epoch.score for epoch in self.epochs) <= self.before[BEST_BY]:
             self.notes.append(
                 "No epoch was better on the validation images than what it began with: keep that model."
             )
@@ -160,16 +163,16 @@ class Tuning:
                 f"The loss is no longer a number in epoch {number}: the rate of {self.recipe.rate:g} is too "
                 f"high. Begin anew with a lower one."
             )
-        metrics = score((yield from self._look(number))) if self.patches else {}
+        metrics = yield from self._look(number)
         value = metrics.get(BEST_BY, math.nan)
-        is_best = not self.patches or all(value > epoch.score for epoch in self.epochs)
+        is_best = not self.is_validated or all(value > epoch.score for epoch in self.epochs)
         if is_best:
             averaged = self.learner.average.network.state_dict()
             self.best = {name: tensor.cpu().clone() for name, tensor in averaged.items()}
         rate, seconds = self.learner.rate, time.monotonic() - began
         self.epochs.append(Epoch(number, self.recipe.epochs, losses, metrics, value, is_best, rate, seconds))
         self._save()
-        said = f"AP50 {metrics['AP50']:.3f}" if metrics else f"loss {losses['total']:.3f}"
+        said = f"AP50 {metrics['AP50']:.3f}" if self.is_validated else f"loss {losses['total']:.3f}"
         yield self._progress(said, self.epochs[-1])
 
     def _learn(self) -> Job[dict[str, float]]:
@@ -183,15 +186,17 @@ class Tuning:
         names = NAMES if self.learner.memories is not None else NAMES[:-1]
         return dict(zip(names, (sums / steps).tolist(), strict=False))
 
-    def _look(self, epoch: int) -> Job[list[Found]]:
+    def _look(self, epoch: int) -> Job[dict[str, float]]:
+        """Scores of what is found in the patches; ``train_NAME`` where these are learnt from."""
         learner = self.learner
         model = TorchMaps(self.card, Deployed(learner.average.network).eval(), str(learner.device))
         found = []
         for done, patch in enumerate(self.patches, 1):
-            yield self._progress(f"looking at validation image {done} of {len(self.patches)}")
+            yield self._progress(f"looking at image {done} of {len(self.patches)}")
             found.append(look(model, patch))
         self.show(found, epoch)
-        return found
+        prefix = "" if self.is_validated else "train_"
+        return {f"{prefix}{name}": value for name, value in score(found).items()}
 
     def _progress(self, detail: str, epoch: Epoch | None = None) -> Progress:
         number, done = len(self.epochs) + (epoch is None), self.learner.step
