@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_cellseg.errors import OptionError, TrainingError
 from napari_cellseg.folders import data_folder
+from napari_cellseg.models.card import model_name
 from napari_cellseg.models.collection import check_name
 from napari_cellseg.models.registry import list_models
 from napari_cellseg.outputs import output_error
@@ -142,7 +143,7 @@ def checked_model_name(name: str) -> str:
 
 def free_model_name(stem: str = FIRST_NAME) -> str:
     """A name that no model and no training has: the stem, or the stem with a number from 2."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("._-") or FIRST_NAME
+    stem = model_name(stem, FIRST_NAME)
     taken = _names()
     base = re.sub(r"-\d+$", "", stem)[:70] if stem.casefold() in taken else stem[:70]
     number, name = 2, base

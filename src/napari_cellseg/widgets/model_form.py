@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from qtpy.QtCore import Signal
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
@@ -83,6 +84,13 @@ class ModelForm(QWidget):
         entries += [(Path(f).name, f) for f in self._files]
         self.model.fill(entries, keep=chosen)
         self._on_model()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Other docks may have brought models meanwhile."""
+        super().showEvent(event)
+        known = {self.model.itemData(i) for i in range(self.model.count())}
+        if known != {*(entry.card.name for entry in list_models()), *self._files}:
+            self.refresh_models()
 
     def list_devices(self) -> None:
         """Look for GPUs in a thread, which takes a moment the first time."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QGridLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
@@ -47,17 +47,17 @@ class PreviewsBox(QWidget):
         for number, button in enumerate(self.buttons):
             button.setVisible(number < len(pictures))
         for button, picture in zip(self.buttons, pictures, strict=False):
-            button.setIcon(_icon(picture.picture))
+            shown = pixmap(picture.picture, EDGE)
+            button.setIcon(QIcon(shown))
+            button.setIconSize(shown.size())
             explain(button, picture.words, f"{picture.words}. Click to see it large in the viewer.")
         if pictures:
-            after = f"after epoch {pictures[0].preview.epoch}"
-            self.title.setText(f"<b>Validation images</b> {after} &nbsp;{LEGEND}")
+            self.title.setText(f"<b>Images</b> at epoch {pictures[0].preview.epoch} &nbsp;{LEGEND}")
         self.setVisible(bool(pictures))
 
     def _add_button(self) -> None:
         number = len(self.buttons)
         button = QToolButton()
-        button.setIconSize(QSize(EDGE, EDGE))
         button.setAutoRaise(True)
         button.clicked.connect(lambda: self.opened.emit(self._pictures[number]))
         self._grid.addWidget(button, *divmod(number, COLUMNS), Qt.AlignmentFlag.AlignLeft)
@@ -79,7 +79,3 @@ def pixmap(picture: Picture, edge: int) -> QPixmap:
     return QPixmap.fromImage(image).scaled(
         edge, edge, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
     )
-
-
-def _icon(picture: Picture) -> QIcon:
-    return QIcon(pixmap(picture, EDGE))
