@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.segmentation import find_boundaries
 
 from napari_cellseg.evaluation.matching import match_labels
 from napari_cellseg.instances.basins import squared_distances
@@ -38,6 +39,19 @@ def test_touching_cells_are_told_apart_by_the_map_of_the_distance(seed: int) -> 
     matching = match_labels(decode_mask(ideal_maps(truth, 0.05, seed), BY_MAP).labels, truth, 0.8)
     assert len(matching.truth) >= 0.97 * len(np.unique(truth[truth > 0]))
     assert len(matching.false_positives) <= 0.03 * len(matching.truth)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_touching_cells_are_told_apart_by_the_map_of_their_boundaries(seed: int) -> None:
+    truth = cells((300, 360), 120, seed)
+    spoilt = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(2, *truth.shape)), (0, 2, 2))
+    ideal = np.stack([(truth > 0) * 0.98, ndimage.gaussian_filter(find_boundaries(truth).astype(float), 0.7)])
+    maps = np.clip(ideal + 0.05 * spoilt / spoilt.std(), 0, 1).astype(np.float32)
+    matching = match_labels(decode_mask(maps, MaskDecoding("boundary")).labels, truth, 0.8)
+    assert len(matching.truth) >= 0.97 * len(np.unique(truth[truth > 0]))
+    assert len(matching.false_positives) <= 0.03 * len(matching.truth)
+    with pytest.raises(ValueError, match="needs a second map"):
+        decode_mask(maps[:1], MaskDecoding("boundary"))
 
 
 def test_two_discs_that_touch_are_cut_at_their_neck_by_their_shape() -> None:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from napari_cellseg import archives
-from napari_cellseg.errors import MissingDependencyError, ModelError, OptionError, OutputError
+from napari_cellseg.errors import CellSegWarning, MissingDependencyError, ModelError, OptionError, OutputError
 from napari_cellseg.images.simulation import simulate_fluorescence
 from napari_cellseg.models import registry
 from napari_cellseg.models.bioimageio.description import opset_version
@@ -216,6 +216,29 @@ def test_somebody_s_network_comes_in(parts, tmp_path, change, inside):
     remove_model("funny-fish")
 
 
+def test_a_network_that_wants_mean_0_and_deviation_1(parts, tmp_path):
+    description, files = parts
+    step = {"id": "zero_mean_unit_variance", "kwargs": {"axes": ["y", "x"]}}
+    description["inputs"][0]["preprocessing"] = [step]
+    raw = np.load(io.BytesIO(files["in.npy"]))
+    raw[0, 0, :4, :4] = 9000
+    files["in.npy"] = npy(raw)
+    files["out.npy"] = npy((0.8 * (raw - raw.mean()) / (raw.std() + 1e-6)).astype(np.float32))
+    card = add_model(packed(tmp_path / "p.zip", parts)).card
+    assert card.scaling.method == "mean"
+    image = raw[0, 0]
+    with pytest.warns(CellSegWarning, match="No objects"):
+        found = segment(image, "funny-fish", device="cpu", keep_maps=["foreground"])
+    np.testing.assert_allclose(
+        found.maps["foreground"], np.load(io.BytesIO(files["out.npy"]))[0, 0], atol=0.01
+    )
+    (used,) = found.provenance["intensities"]
+    assert (used["low"], used["clipped"]) == (pytest.approx(image.mean()), False)
+    pytest.importorskip("bioimageio.spec")
+    again = export_bioimageio("funny-fish", tmp_path / "again.zip", licence="MIT")
+    assert add_model(again.path, "again").card.scaling.method == "mean"
+
+
 def test_an_unpacked_package_comes_in_by_its_folder_or_its_description(parts, tmp_path):
     with zipfile.ZipFile(packed(tmp_path / "p.zip", parts)) as archive:
         archive.extractall(tmp_path / "p")
@@ -234,11 +257,15 @@ def test_maps_beside_the_foreground(parts, tiny_onnx, tmp_path):
     out = np.load(io.BytesIO(files["out.npy"]))
     files["out.npy"] = npy(np.concatenate([out, out], 1))
     del description["weights"]["onnx"]["sha256"]
-    for names, separation in ((["fg prob", "Distance"], "map"), (["foreground", "boundary"], "shape")):
+    for names, separation in (
+        (["fg prob", "Distance"], "map"),
+        (["foreground", "boundary"], "boundary"),
+        (["cells", "x"], "shape"),
+    ):
         description["outputs"][0]["axes"][1]["channel_names"] = names
         entry = add_model(packed(tmp_path / "p.zip", parts), names[1].lower())
         assert entry.card.decoder.separation == separation
-        assert entry.card.maps == ("foreground", names[1].lower())
+        assert entry.card.maps == ("foreground", "map1" if names[1] == "x" else names[1].lower())
     description["outputs"][0]["axes"][1]["channel_names"] = ["boundary", "foreground"]
     refused_name = packed(tmp_path / "q.zip", parts)
     with pytest.raises(ModelError, match="a foreground must come first"):
@@ -273,8 +300,9 @@ CHANGES = {
     "2 channels": lambda d: at(d, "inputs", 0, "axes", 1, "channel_names").append("b"),
     "higher than wide": lambda d: at(d, "inputs", 0, "axes", 2).update(size=64),
     "how large its images": lambda d: [a.update(size="any") for a in at(d, "inputs", 0, "axes")[2:]],
-    "by 'zero_mean_unit_variance'": lambda d: at(d, "inputs", 0, "preprocessing", 1).update(
-        id="zero_mean_unit_variance"
+    "by 'scale_linear'": lambda d: at(d, "inputs", 0, "preprocessing", 1).update(id="scale_linear"),
+    "by a fixed mean": lambda d: at(d, "inputs", 0, "preprocessing", 1).update(
+        id="zero_mean_unit_variance", kwargs={"mode": "fixed", "mean": 3, "std": 2}
     ),
     "does nothing with intensities": lambda d: at(d, "inputs", 0, "preprocessing").clear(),
     "afterwards": lambda d: at(d, "outputs", 0).update(postprocessing=[{"id": "sigmoid"}]),

@@ -190,6 +190,10 @@ def describe(entry: "ModelEntry") -> "Iterator[str]":
     default = "none, the image stays as it is" if card.default_diameter is None else "measured in the image"
     if isinstance(card.default_diameter, float):
         default = f"{card.default_diameter:g} px"
+    scaled = "the mean of a plane becomes 0, one standard deviation 1"
+    if card.scaling.method == "percentiles":
+        low, high = card.scaling.low_percentile, card.scaling.high_percentile
+        scaled = f"percentiles {low:g} and {high:g} of a plane become 0 and 1"
     sizes = "no other size" if card.fixed_tile else f"multiples of {card.tile_multiple}"
     facts = {
         "Licence": card.licence,
@@ -199,8 +203,7 @@ def describe(entry: "ModelEntry") -> "Iterator[str]":
         "Kind": f"{card.kind} model, run by {card.backend}, {card.parameters:,} parameters",
         "Classes": ", ".join(card.classes),
         "Channels": str(card.channels),
-        "Intensities": f"percentiles {card.scaling.low_percentile:g} and {card.scaling.high_percentile:g} "
-        f"of a plane become 0 and 1",
+        "Intensities": scaled,
         "Object size": f"best at {card.diameter:g} px across, copes with {smallest:g} to {largest:g} px",
         "Default size": default,
         "Pixel size": f"{card.pixel_size:g} µm" if card.pixel_size else "any",

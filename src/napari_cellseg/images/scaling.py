@@ -5,6 +5,7 @@ Training and prediction both use this module, so that a network sees the same nu
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,10 +24,13 @@ class IntensityRange:
     ----------
     low, high : float
         Intensity in the image's own units that is scaled to 0 and to 1. Equal values mean a constant image.
+    clipped : bool
+        Whether what is far outside is cut off, see `CLIP_LOW` and `CLIP_HIGH`.
     """
 
     low: float
     high: float
+    clipped: bool = True
 
     @property
     def is_constant(self) -> bool:
@@ -55,12 +59,7 @@ def intensity_range(
     IntensityRange
         ``IntensityRange(0, 0)`` where no pixel is finite.
     """
-    arrays = [samples] if hasattr(samples, "dtype") else list(samples)  # type: ignore[arg-type, list-item]
-    flat = np.concatenate([np.asarray(a).ravel() for a in arrays]) if arrays else np.zeros(0, np.float32)
-    if flat.dtype == bool:
-        flat = flat.astype(np.uint8)
-    if flat.dtype.kind == "f":
-        flat = flat[np.isfinite(flat)]
+    flat = _finite(samples)
     if flat.size == 0:
         return IntensityRange(0.0, 0.0)
     low, high = np.percentile(flat, (low_percentile, high_percentile))
@@ -69,18 +68,42 @@ def intensity_range(
     return IntensityRange(float(low), float(high))
 
 
+def standard_range(samples: ArrayLike | Iterable[ArrayLike]) -> IntensityRange:
+    """Range that makes the mean of an image 0 and one standard deviation 1, and cuts nothing off.
+
+    Parameters
+    ----------
+    samples : array-like, or iterable of array-like
+        As for `intensity_range`.
+    """
+    flat = _finite(samples)
+    if flat.size == 0:
+        return IntensityRange(0.0, 0.0, clipped=False)
+    mean = float(flat.mean(dtype=np.float64))
+    return IntensityRange(mean, mean + float(flat.std(dtype=np.float64)), clipped=False)
+
+
+def _finite(samples: ArrayLike | Iterable[ArrayLike]) -> NDArray[Any]:
+    """All finite pixels, one after the other."""
+    arrays = [samples] if hasattr(samples, "dtype") else list(samples)  # type: ignore[arg-type, list-item]
+    flat = np.concatenate([np.asarray(a).ravel() for a in arrays]) if arrays else np.zeros(0, np.float32)
+    if flat.dtype == bool:
+        flat = flat.astype(np.uint8)
+    return flat[np.isfinite(flat)] if flat.dtype.kind == "f" else flat
+
+
 def scale_intensity(pixels: ArrayLike, range_: IntensityRange) -> Pixels:
     """Scale raw pixels so that ``range_.low`` becomes 0 and ``range_.high`` becomes 1.
 
     Nothing is rounded on the way: 12- and 16-bit data keep their depth. Values are clipped to
-    ``[CLIP_LOW, CLIP_HIGH]``; NaN becomes 0, infinities the clip limits.
+    ``[CLIP_LOW, CLIP_HIGH]`` unless the range says otherwise; NaN becomes 0, infinities the clip limits.
 
     Parameters
     ----------
     pixels : array-like
         Any shape, any integer, bool or float dtype.
     range_ : IntensityRange
-        From `intensity_range`, of the whole plane, not of a tile.
+        From `intensity_range` or `standard_range`, of the whole plane, not of a tile.
 
     Returns
     -------
@@ -94,8 +117,9 @@ def scale_intensity(pixels: ArrayLike, range_: IntensityRange) -> Pixels:
     scaled: NDArray[np.floating] = raw.astype(np.float64 if wide else np.float32)
     scaled -= range_.low
     scaled /= range_.high - range_.low
-    np.clip(scaled, CLIP_LOW, CLIP_HIGH, out=scaled)
+    if range_.clipped:
+        np.clip(scaled, CLIP_LOW, CLIP_HIGH, out=scaled)
     result = scaled.astype(np.float32, copy=False)
     if raw.dtype.kind == "f":
-        np.nan_to_num(result, copy=False, nan=0.0)
+        np.nan_to_num(result, copy=False, nan=0.0, posinf=CLIP_HIGH, neginf=CLIP_LOW)
     return result

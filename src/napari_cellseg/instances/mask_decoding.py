@@ -37,9 +37,10 @@ class MaskDecoding:
 
     Attributes
     ----------
-    separation : {"none", "map", "shape"}
+    separation : {"none", "map", "boundary", "shape"}
         How touching objects are told apart: not at all, each connected piece is one; by the maxima of the
-        second map, the distance to the border; or by those of the mask's own distance transform.
+        second map, the distance to the border; by those of the foreground less the second map, the
+        probability of a boundary; or by those of the mask's own distance transform.
     foreground : float
         Pixels with at least this foreground probability belong to an object.
     floor : float
@@ -63,7 +64,7 @@ class MaskDecoding:
         Tells these parameters from those of votes.
     """
 
-    separation: Literal["none", "map", "shape"] = "none"
+    separation: Literal["none", "map", "boundary", "shape"] = "none"
     foreground: float = 0.5
     floor: float = 0.3
     prominence: float = 0.2
@@ -90,7 +91,8 @@ def decode_mask(maps: Maps, params: MaskDecoding | None = None) -> Decoded:
     ----------
     maps : (K, H, W) ndarray of float32
         Foreground probability; where ``params.separation`` is ``"map"``, then the distance to the border as a
-        share of the object's largest. Further maps are not used.
+        share of the object's largest; where it is ``"boundary"``, then the probability of a boundary. Further
+        maps are not used.
     params : MaskDecoding, optional
         How to decode.
 
@@ -102,15 +104,15 @@ def decode_mask(maps: Maps, params: MaskDecoding | None = None) -> Decoded:
     Raises
     ------
     ValueError
-        Where the distance is asked for and there is one map only.
+        Where a second map is asked for and there is one only.
     """
     return decode_mask_with_features(maps, params or MaskDecoding())[0]
 
 
 def decode_mask_with_features(maps: Maps, params: MaskDecoding) -> tuple[Decoded, NDArray[np.float64]]:
     """Objects as `decode_mask` finds them, and the features of their confidence, (N, 4)."""
-    if params.separation == "map" and len(maps) < 2:
-        raise ValueError("separation by the map of the distance needs a second map")
+    if params.separation in ("map", "boundary") and len(maps) < 2:
+        raise ValueError("separation by the map of the distance or the boundary needs a second map")
     foreground = np.ascontiguousarray(maps[0], np.float32)
     mask = foreground_pixels(foreground, np.float32(params.foreground), np.float32(params.floor))
     levels = _levels(maps, mask, params)
@@ -127,6 +129,8 @@ def _levels(maps: Maps, mask: NDArray[np.bool_], params: MaskDecoding) -> Levels
         return np.zeros(mask.shape, np.int32)
     if params.separation == "map":
         distance, steps = np.ascontiguousarray(maps[1], np.float32), MAP_STEPS
+    elif params.separation == "boundary":
+        distance, steps = np.ascontiguousarray(maps[0] - maps[1], np.float32), MAP_STEPS
     else:
         filled = mask.astype(np.int32)
         fill_holes(filled, np.zeros(1, np.int64), params.max_hole)
@@ -134,7 +138,7 @@ def _levels(maps: Maps, mask: NDArray[np.bool_], params: MaskDecoding) -> Levels
         steps = PIXEL_STEPS
     if params.smoothing:
         distance = smooth_votes(distance, gaussian_kernel(params.smoothing))
-    highest = _HIGHEST if params.separation == "map" else np.inf
+    highest = np.inf if params.separation == "shape" else _HIGHEST
     return (np.clip(np.where(mask, distance, 0), 0, highest) * steps + 0.5).astype(np.int32)
 
 

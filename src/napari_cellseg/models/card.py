@@ -62,8 +62,13 @@ class _Described(BaseModel):
 
 
 class IntensityScaling(_Described):
-    """Percentiles of a plane that become 0 and 1 before the network sees it."""
+    """Percentiles of a plane that become 0 and 1 before the network sees it; or its mean, 0."""
 
+    method: Literal["percentiles", "mean"] = Field(
+        "percentiles",
+        description="'percentiles': two of them become 0 and 1, and what is far outside is cut off; 'mean': "
+        "the mean becomes 0 and one standard deviation 1, and nothing is cut off.",
+    )
     low_percentile: float = Field(1.0, ge=0, le=100, description="Percentile of the pixels scaled to 0.")
     high_percentile: float = Field(99.8, ge=0, le=100, description="Percentile scaled to 1.")
     keep_8bit: bool = Field(
@@ -247,7 +252,8 @@ class ModelCard(_Described):
         if self.kind == "pixel" and (self.decoder is None or not self.maps):
             raise ValueError("a pixel model needs maps and a decoder")
         if isinstance(self.decoder, MaskDecoding):
-            wanted = ("foreground", "distance")[: 1 + (self.decoder.separation == "map")]
+            second = {"map": ("distance",), "boundary": ("boundary",)}.get(self.decoder.separation, ())
+            wanted = ("foreground", *second)
             if self.maps[: len(wanted)] != wanted:
                 raise ValueError(f"this decoder needs the map {' and then '.join(wanted)} first")
         return self

@@ -112,5 +112,6 @@ def intensity_records(report: Report) -> list[dict[str, Any]]:
     """Intensity range of each plane, for the provenance."""
     return [
         {"plane": plane, "low": i.range.low, "high": i.range.high, "nonfinite": i.nonfinite}
+        | ({} if i.range.clipped else {"clipped": False})
         for plane, i in report.intensities.items()
     ]

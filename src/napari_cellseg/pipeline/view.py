@@ -1,14 +1,15 @@
 """A plane as a network sees it: scaled in intensity and in size, read window by window."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_cellseg.images.planes import Planes
 from napari_cellseg.images.resampling import read_scaled, scaled_shape
-from napari_cellseg.images.scaling import IntensityRange, intensity_range, scale_intensity
+from napari_cellseg.images.scaling import IntensityRange, intensity_range, scale_intensity, standard_range
 from napari_cellseg.models.card import IntensityScaling
 from napari_cellseg.tiles.grid import Window
 
@@ -64,7 +65,7 @@ def measure_intensities(
     plane : int
         Number of the plane.
     scaling : IntensityScaling
-        Percentiles of the model's card.
+        Of the model's card.
     region : tuple of two slices, optional
         Only here the values that are no numbers are counted; the range is always that of the plane.
 
@@ -72,9 +73,9 @@ def measure_intensities(
     -------
     Intensities
     """
-    limits = intensity_range(planes.sample(plane), scaling.low_percentile, scaling.high_percentile)
+    limits = _limits(planes.sample(plane), scaling)
     if limits.is_constant:
-        limits = _extremes(planes, plane)
+        limits = replace(_extremes(planes, plane), clipped=limits.clipped)
     if scaling.keep_8bit and planes.dtype == np.uint8 and not limits.is_constant:
         limits = IntensityRange(0.0, 255.0)
     y, x = region or (slice(0, planes.shape[0]), slice(0, planes.shape[1]))
@@ -84,6 +85,12 @@ def measure_intensities(
         for rows in _bands(y, x, planes.channels):
             bad += int(np.count_nonzero(~np.isfinite(planes.read(plane, rows, x))))
     return Intensities(limits, total, bad)
+
+
+def _limits(pixels: NDArray[Any], scaling: IntensityScaling) -> IntensityRange:
+    if scaling.method == "mean":
+        return standard_range(pixels)
+    return intensity_range(pixels, scaling.low_percentile, scaling.high_percentile)
 
 
 def _extremes(planes: Planes, plane: int) -> IntensityRange:
@@ -114,7 +121,7 @@ def stack_contrast(planes: Planes, plane: int, scaling: IntensityScaling) -> flo
     plane : int
         Number of a plane; the stack is that of its time point.
     scaling : IntensityScaling
-        Percentiles of the model's card.
+        Of the model's card.
 
     Returns
     -------
@@ -130,7 +137,7 @@ def stack_contrast(planes: Planes, plane: int, scaling: IntensityScaling) -> flo
     for z in sorted({round(z) for z in np.linspace(0, depth - 1, STACK_LOOKS)}):
         at[axis] = z
         pixels = planes.sample(int(np.ravel_multi_index(at, planes.outer_shape)), STACK_PIXELS)
-        limits = intensity_range(pixels, scaling.low_percentile, scaling.high_percentile)
+        limits = _limits(pixels, scaling)
         largest = max(largest, limits.high - limits.low)
     return largest
 
@@ -143,7 +150,7 @@ def widened(limits: IntensityRange, contrast: float) -> IntensityRange:
     """
     if limits.is_constant:
         return limits
-    return IntensityRange(limits.low, max(limits.high, limits.low + LEAST_CONTRAST * contrast))
+    return replace(limits, high=max(limits.high, limits.low + LEAST_CONTRAST * contrast))
 
 
 @dataclass(frozen=True, slots=True)

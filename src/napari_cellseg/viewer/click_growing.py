@@ -369,5 +369,7 @@ def _grower(
     ranges = {}
     if _is_of(record, image) and record["image"].get("name") == name:
         for known in record.get("intensities", ()):
-            ranges[int(known["plane"])] = IntensityRange(known["low"], known["high"])
+            ranges[int(known["plane"])] = IntensityRange(
+                known["low"], known["high"], known.get("clipped", True)
+            )
     return MapGrower(planes, model, scale=scale, diameter=diameter, ranges=ranges)

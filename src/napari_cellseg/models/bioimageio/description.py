@@ -189,10 +189,14 @@ def _input(card: ModelCard, hashes: Mapping[str, str]) -> dict[str, Any]:
     names = {1: ["intensity"], 3: ["red", "green", "blue"]}.get(
         card.channels, [f"channel{i}" for i in range(card.channels)]
     )
-    percentiles = {
-        "min_percentile": card.scaling.low_percentile,
-        "max_percentile": card.scaling.high_percentile,
-    }
+    low, high = card.scaling.low_percentile, card.scaling.high_percentile
+    over = {"axes": ["channel", "y", "x"]}
+    steps: list[dict[str, Any]] = [
+        {"id": "scale_range", "kwargs": {**over, "min_percentile": low, "max_percentile": high}},
+        {"id": "clip", "kwargs": {"min": CLIP_LOW, "max": CLIP_HIGH}},
+    ]
+    if card.scaling.method == "mean":
+        steps = [{"id": "zero_mean_unit_variance", "kwargs": over}]
     return {
         "id": "image",
         "description": "Intensities as they are, of any range; a grey image is repeated in all channels.",
@@ -203,10 +207,7 @@ def _input(card: ModelCard, hashes: Mapping[str, str]) -> dict[str, Any]:
         ],
         "data": {"type": "float32"},
         "test_tensor": _file("test_input.npy", hashes),
-        "preprocessing": [
-            {"id": "scale_range", "kwargs": {"axes": ["channel", "y", "x"], **percentiles}},
-            {"id": "clip", "kwargs": {"min": CLIP_LOW, "max": CLIP_HIGH}},
-        ],
+        "preprocessing": steps,
     }
 
 

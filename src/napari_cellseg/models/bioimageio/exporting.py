@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from napari_cellseg.errors import MissingDependencyError, ModelError, OptionError
-from napari_cellseg.images.scaling import intensity_range, scale_intensity
 from napari_cellseg.images.simulation import simulate_brightfield, simulate_fluorescence
 from napari_cellseg.models.bioimageio.description import DESCRIPTION, describe, links
+from napari_cellseg.models.bioimageio.foreign import scaled_as_told
 from napari_cellseg.models.bioimageio.page import cover, page
 from napari_cellseg.models.card import ModelCard, card_text
 from napari_cellseg.models.onnx import OnnxPixelModel
@@ -136,9 +136,13 @@ def _files(
             f"'{card.name}' is {'an' if card.kind == 'instance' else 'a'} {card.kind} model run by "
             f"{card.backend}; a package of bioimage.io can hold a pixel model in an ONNX file."
         )
+    if card.scaling.keep_8bit:
+        raise ModelError(
+            f"'{card.name}' takes images of 8 bits as they are and scales others, which no package can say."
+        )
     check_weights(entry)
     raw = _test_image(card, image)
-    maps = model.predict_maps(_scaled(raw, card))
+    maps = model.predict_maps(scaled_as_told(raw, card))
     stem = card.name
     packed = card.model_copy(update={"weights": f"{stem}.onnx"})
     files = {
@@ -179,11 +183,6 @@ def _test_image(card: ModelCard, image: ArrayLike | None) -> NDArray[np.float32]
         raise OptionError(f"The test image must have 1 or {card.channels} channels, not {plane.shape[2]}.")
     channels = np.broadcast_to(plane, (*plane.shape[:2], card.channels))
     return np.ascontiguousarray(np.moveaxis(channels, 2, 0)[None], np.float32)
-
-
-def _scaled(raw: NDArray[np.float32], card: ModelCard) -> NDArray[np.float32]:
-    limits = intensity_range(raw, card.scaling.low_percentile, card.scaling.high_percentile)
-    return scale_intensity(raw, limits)
 
 
 def _npy(array: NDArray[np.float32]) -> bytes:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cellseg.errors import ModelError
-from napari_cellseg.images.scaling import IntensityRange, intensity_range, scale_intensity
+from napari_cellseg.images.scaling import IntensityRange, intensity_range, scale_intensity, standard_range
 from napari_cellseg.instances.mask_decoding import MaskDecoding
 from napari_cellseg.models.card import IntensityScaling, ModelCard, model_name
 
@@ -90,7 +90,8 @@ def foreign_card(description: Mapping[str, Any], network: Network, weights: str,
     tile = smallest if fixed else max(smallest, LARGEST_TILE // step * step)
     authors = [str(said(author, "name")) for author in _list(description.get("authors"))]
     title, text = _text(description.get("name")), _text(description.get("description"))
-    by_map = network.maps[1:2] == ("distance",)
+    second = network.maps[1] if len(network.maps) > 1 else ""
+    decoder = MaskDecoding("map" if second == "distance" else "boundary" if second == "boundary" else "shape")
     return ModelCard(
         name=model_name(_text(description.get("id")) or title, "zoo-model"),
         version=_text(description.get("version")) or "unknown",
@@ -103,7 +104,7 @@ def foreign_card(description: Mapping[str, Any], network: Network, weights: str,
         channels=network.channels,
         scaling=network.scaling,
         maps=network.maps,
-        decoder=MaskDecoding(separation="map" if by_map else "shape"),
+        decoder=decoder,
         classes=(_class_name(description),),
         confidence=0.5,
         confidence_floor=0.05,
@@ -123,6 +124,8 @@ def foreign_card(description: Mapping[str, Any], network: Network, weights: str,
 def scaled_as_told(raw: NDArray[np.float32], card: ModelCard) -> NDArray[np.float32]:
     """A test image (1, C, Y, X) with its intensities scaled as the card says."""
     scaling = card.scaling
+    if scaling.method == "mean":
+        return scale_intensity(raw, standard_range(raw))
     limits = intensity_range(raw, scaling.low_percentile, scaling.high_percentile)
     whole = bool((raw == np.round(raw)).all() and raw.min() >= 0 and raw.max() <= 255)
     return scale_intensity(raw, IntensityRange(0.0, 255.0) if scaling.keep_8bit and whole else limits)
@@ -247,17 +250,23 @@ def _scaling(steps: Sequence[Any], channels: int) -> IntensityScaling:
     kept = [step for step in steps if _step_name(step) not in (*_NOTHING, "clip")]
     if len(kept) != 1:
         names = ", ".join(_step_name(step) for step in kept) or "nothing"
-        raise _Unfit(f"it does {names} with intensities; only one scaling by percentiles is possible here.")
+        raise _Unfit(
+            f"it does {names} with intensities; one scaling is possible here, by percentiles or by the mean."
+        )
     name, kwargs = _step_name(kept[0]), said(kept[0], "kwargs") or {}
     if name == "scale_linear" and _is_eighth_bit(kwargs):
         return IntensityScaling(keep_8bit=True)
-    if name != "scale_range":
-        raise _Unfit(f"it treats intensities by '{name}'; only a scaling by percentiles is possible here.")
-    low, high = kwargs.get("min_percentile", 0), kwargs.get("max_percentile", 100)
+    if name not in ("scale_range", "zero_mean_unit_variance"):
+        raise _Unfit(f"it treats intensities by '{name}', which is not possible here.")
     axes = kwargs.get("axes")
     over = {str(axis)[:1] for axis in axes} if isinstance(axes, str | list) else {"c", "y", "x"}
     if not {"y", "x"} <= over or (channels > 1 and "c" not in over) or kwargs.get("mode") == "per_dataset":
         raise _Unfit("it scales each channel, or a whole set of images, by itself.")
+    if name == "zero_mean_unit_variance":
+        if kwargs.get("mode") == "fixed":
+            raise _Unfit("it scales intensities by a fixed mean, whatever the image is like.")
+        return IntensityScaling(method="mean")
+    low, high = kwargs.get("min_percentile", 0), kwargs.get("max_percentile", 100)
     if not all(isinstance(value, int | float) and 0 <= value <= 100 for value in (low, high)) or low >= high:
         raise _Unfit(f"it scales intensities by the percentiles {low} and {high}.")
     return IntensityScaling(low_percentile=float(low), high_percentile=float(high))
