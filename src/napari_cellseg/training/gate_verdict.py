@@ -49,7 +49,9 @@ class Judged:
     old, new, difference : float
         The metric over all images together, and new − old.
     interval : Interval
-        Of the difference, by the jackknife over units; NaN where it cannot be told.
+        Of the difference: at each end the wider of the jackknife's over units and the bootstrap's, which with
+        few units gives false alarms about as rarely as it promises (``benchmarks/gate.py``); NaN where it
+        cannot be told.
     units : int
         Independent images or groups of them; of a metric of objects those that have any.
     changed : int
@@ -101,10 +103,15 @@ def judged(
         old, new, units = old[told], new[told], units[told]
     pooled = pooled_difference(old, new, metric, units, level=level)
     changed = _changed(old, new, metric)
-    verdict = _verdict(pooled.difference, pooled.jackknife, metric, pooled.units, changed)
-    unknown = Interval(np.nan, np.nan, level)
-    interval = unknown if verdict == "cannot be told" else pooled.jackknife
+    interval = _wider(pooled.jackknife, pooled.interval)
+    verdict = _verdict(pooled.difference, interval, metric, pooled.units, changed)
+    if verdict == "cannot be told":
+        interval = Interval(np.nan, np.nan, level)
     return Judged(verdict, pooled.first, pooled.second, pooled.difference, interval, pooled.units, changed)
+
+
+def _wider(one: Interval, other: Interval) -> Interval:
+    return Interval(min(one.low, other.low), max(one.high, other.high), one.level)
 
 
 def _informative(old: pd.DataFrame, new: pd.DataFrame, metric: Metric) -> NDArray[np.bool_]:
