@@ -2,7 +2,7 @@
 
 python benchmarks/next_images.py FOLDER… [--model nuclei] [--part val] [--most 40]
 
-Each folder holds ``images/NAME.png``, ``labels/NAME.png`` and ``split.json``, names under ``train`` and ``val``.
+Each folder holds ``images/NAME.png``, ``labels/NAME.png``, and ``split.json`` with ``train`` and ``val``.
 For each folder, and for all together: Spearman's correlation of the true 1 − F1 with the score, with the
 mean confidence alone and with the count of objects; and the mean error of the images that come first by the
 order, as a multiple of that of all images, which is what a random order gives.
