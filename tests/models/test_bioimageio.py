@@ -68,6 +68,7 @@ def check_contents(path, name):
     assert (expected[0, 0] > 0.5).mean() > 0.05
     assert told["weights"]["onnx"]["sha256"] == hashlib.sha256(files[f"{name}.onnx"]).hexdigest()
     assert b"# Validation" in files["README.md"]
+    assert b"is simulated" in files["README.md"]
     assert files["cover.png"]
 
 
@@ -91,7 +92,9 @@ def test_a_bundled_model_is_valid_and_comes_back(name, tmp_path, offline):
 def test_authors_licence_image_and_file_of_an_export(make_model, tiny_onnx, tmp_path):
     pytest.importorskip("bioimageio.spec")
     content = tiny_onnx(np.full((4, 3), 0.3, np.float32))
-    mine = make_model("mine", content=content, licence="as its parent's", title="x")
+    mine = make_model(
+        "mine", content=content, licence="as its parent's", title="x", overlap=48, tile_multiple=4
+    )
     with pytest.raises(OptionError, match="SPDX"):
         export_bioimageio(mine, tmp_path / "x")
     with pytest.raises(OptionError, match="authors"):

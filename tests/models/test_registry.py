@@ -161,6 +161,11 @@ def test_a_model_that_does_not_run_is_not_added(only_ours, make_model, tiny_onnx
     assert names() == [("nuclei", "bundled")]
 
 
+def test_a_card_that_asks_for_too_much_memory(only_ours, make_model, tmp_path):
+    with pytest.raises(ModelError, match="asks for tiles of 1,048,576 pixels"):
+        add_model(make_model("huge", tmp_path / "mine", tile=2**20))
+
+
 def test_a_folder_that_cannot_be_written(only_ours, make_model, tmp_path, user_folder):
     user_folder.write_text("a file is in the way")
     with pytest.raises(OutputError, match="a file is in the way"):

@@ -39,6 +39,9 @@ PACKAGE_SUFFIXES = (".cellseg", ".zip")
 TRAINABLE_SUFFIX = ".safetensors"
 """Ending of the weights that training can go on from, beside a file that runs without torch."""
 
+LARGEST_INPUT = 2**28
+"""Values that a tile of a model may have, 1 GiB: a card that asks for more is no honest one."""
+
 Origin: TypeAlias = Literal["bundled", "added", "entry point", "file"]
 ORIGINS = {"bundled": "bundled", "added": "added", "entry point": "offered by another package"}
 """What a model is that has a name, in words."""
@@ -225,6 +228,11 @@ def check_model(model: Model) -> None:
         Where it fails or returns something else than promised.
     """
     card = model.card
+    if card.channels * card.tile**2 > LARGEST_INPUT:
+        raise ModelError(
+            f"The card of model '{card.name}' asks for tiles of {card.tile:,} pixels and {card.channels:,} "
+            f"channels, which no network takes at once."
+        )
     tile = np.zeros((1, card.channels, card.tile, card.tile), np.float32)
     try:
         if isinstance(model, PixelModel):

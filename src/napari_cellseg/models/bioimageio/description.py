@@ -18,6 +18,7 @@ CONFIG_KEY = "napari_cellseg"
 """Where a description names the card and the trainable weights among its attachments."""
 
 _FORMAT = "0.5.4"
+_TEST_EDGE = 256
 _LINK = re.compile(r"https?://[^\s'\"<>)\],;]+")
 _DOI = re.compile(r"\b10\.\d{4,9}/[^\s'\"<>)\],;]+")
 _MAP_WORDS = {
@@ -94,6 +95,14 @@ def describe(
     }
     text: str = yaml.safe_dump(_without_none(content), allow_unicode=True, sort_keys=False, width=100)
     return text
+
+
+def tested_edge(card: ModelCard) -> int:
+    """Edge of the test image, pixels: one that the description allows."""
+    if card.fixed_tile:
+        return card.tile
+    step = card.tile_multiple
+    return max(-(-_TEST_EDGE // step) * step, _smallest(card))
 
 
 def links(text: str) -> list[str]:
@@ -242,8 +251,11 @@ def _size(card: ModelCard) -> int | dict[str, int]:
     """Edges that the network takes; even the smallest keeps something once its halo is cut off."""
     if card.fixed_tile:
         return card.tile
-    step = card.tile_multiple
-    return {"min": (2 * _halo(card) // step + 1) * step, "step": step}
+    return {"min": _smallest(card), "step": card.tile_multiple}
+
+
+def _smallest(card: ModelCard) -> int:
+    return (2 * _halo(card) // card.tile_multiple + 1) * card.tile_multiple
 
 
 def _tolerance(highest: float) -> dict[str, Any]:

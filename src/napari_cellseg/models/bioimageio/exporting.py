@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from napari_cellseg.errors import MissingDependencyError, ModelError, OptionError
 from napari_cellseg.images.simulation import simulate_brightfield, simulate_fluorescence
-from napari_cellseg.models.bioimageio.description import DESCRIPTION, describe, links
+from napari_cellseg.models.bioimageio.description import DESCRIPTION, describe, links, tested_edge
 from napari_cellseg.models.bioimageio.foreign import scaled_as_told
 from napari_cellseg.models.bioimageio.page import cover, page
 from napari_cellseg.models.card import ModelCard, card_text
@@ -24,7 +24,6 @@ from napari_cellseg.models.package import check_weights, with_ending
 from napari_cellseg.models.registry import TRAINABLE_SUFFIX, ModelEntry, find_model, open_model
 from napari_cellseg.outputs import replacing
 
-_TEST_EDGE = 256
 _BUNDLED_AUTHORS = ("napari-cellseg developers",)
 
 
@@ -151,7 +150,7 @@ def _files(
         "test_input.npy": _npy(raw),
         "test_output.npy": _npy(maps),
         "cover.png": cover(raw[0], maps[0]),
-        "README.md": page(packed).encode(),
+        "README.md": page(packed, image is None).encode(),
     }
     if entry.trainable is not None:
         files[f"{stem}{TRAINABLE_SUFFIX}"] = entry.trainable.read_bytes()
@@ -162,7 +161,7 @@ def _files(
 
 def _test_image(card: ModelCard, image: ArrayLike | None) -> NDArray[np.float32]:
     """Raw intensities of one tile, (1, C, Y, X)."""
-    edge = card.tile if card.fixed_tile else -(-_TEST_EDGE // card.tile_multiple) * card.tile_multiple
+    edge = tested_edge(card)
     if image is None:
         size = (0.7 * card.diameter, 1.3 * card.diameter)
         if any("nucle" in name.lower() for name in card.classes):

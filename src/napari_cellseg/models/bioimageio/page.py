@@ -13,9 +13,17 @@ SOURCE = "https://github.com/napari-cellseg/napari-cellseg"
 _OUTLINE = (255, 176, 0)
 
 
-def page(card: ModelCard) -> str:
-    """Documentation of a model in Markdown: what it finds, how maps become objects, its scores, its data."""
-    return "\n".join(_lines(card)) + "\n"
+def page(card: ModelCard, simulated: bool) -> str:
+    """Documentation of a model in Markdown: what it finds, how maps become objects, its scores, its data.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Of the model.
+    simulated : bool
+        Whether the test image is.
+    """
+    return "\n".join(_lines(card, simulated)) + "\n"
 
 
 def cover(raw: NDArray[np.float32], maps: NDArray[np.float32]) -> bytes:
@@ -40,7 +48,7 @@ def cover(raw: NDArray[np.float32], maps: NDArray[np.float32]) -> bytes:
     return bytes(png_encode(np.ascontiguousarray(np.hstack([picture, outlined]))))
 
 
-def _lines(card: ModelCard) -> Iterator[str]:
+def _lines(card: ModelCard, simulated: bool) -> Iterator[str]:
     smallest, largest = card.diameter_range
     yield f"# {card.title}"
     yield f"\n{card.description}\n"
@@ -56,6 +64,8 @@ def _lines(card: ModelCard) -> Iterator[str]:
     yield card.model_dump_json(include={"decoder"}, indent=1)
     yield "```"
     yield f"\nObjects with a confidence of {card.confidence:g} and more are kept."
+    if simulated:
+        yield "\nThe test image, which the cover shows with the outline of the foreground, is simulated."
     yield "\n## Validation\n"
     if card.scores:
         yield "On images that it was not trained on.\n"
