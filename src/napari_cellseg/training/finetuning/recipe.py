@@ -36,8 +36,8 @@ class FineTuneRecipe(JsonRecipe):
         description="What to begin with: the name of a model, or its file (.onnx), with trainable "
         "weights (.safetensors) beside it.",
     )
-    epochs: int = Field(10, ge=1, le=10_000, description="Looks at the validation images; the best counts.")
-    steps: int = Field(24, ge=1, le=10_000, description="Changes of the weights between two such looks.")
+    epochs: int = Field(16, ge=1, le=10_000, description="Looks at the validation images; the best counts.")
+    steps: int = Field(30, ge=1, le=10_000, description="Changes of the weights between two such looks.")
     batch: int = Field(4, ge=1, le=512, description="Pictures at once; less needs less memory.")
     edge: Annotated[int, Field(ge=64, le=1024, multiple_of=STRIDE)] = Field(
         192, description="Edge of the pictures that it learns from, pixels."
@@ -50,7 +50,7 @@ class FineTuneRecipe(JsonRecipe):
         description="How strongly it is to remember what it could do before; 0 lets it forget.",
     )
     patience: int = Field(
-        4, ge=0, description="Stops after this many looks without a better score; 0 never stops early."
+        5, ge=0, description="Stops after this many looks without a better score; 0 never stops early."
     )
     channel: int | Literal["mean", "max"] | None = Field(
         None,

@@ -16,7 +16,7 @@ from napari_cellseg.images.simulation import simulate_brightfield, simulate_fluo
 from napari_cellseg.training.samples import Sample, as_sample
 
 SHAPE = (320, 320)
-FLUORESCENT, STAINED, BRIGHT = 10, 6, 3
+FLUORESCENT, STAINED, BRIGHT = 10, 10, 3
 """Simulated images of each kind."""
 
 SHIPPED = (
@@ -70,13 +70,15 @@ def _simulated(seed: int) -> Iterator[Sample]:
 
 
 def _stained(light: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A section stained with haematoxylin and eosin, (H, W, 3), from the light of nuclei (H, W)."""
+    """A stained section, (H, W, 3), from the light of nuclei (H, W); half of them in colours of any kind."""
     low, high = np.percentile(light, (1, 99.8))
     nuclei = np.clip((light - low) / max(high - low, 1), 0, 1)
     tissue = gaussian_filter(rng.normal(size=light.shape), rng.uniform(2, 8))
     tissue = (tissue - tissue.min()) / (tissue.max() - tissue.min())
-    blue, pink = (stain + rng.normal(0, 0.06, 3) for stain in (HAEMATOXYLIN, EOSIN))
-    absorbed = 1.6 * nuclei[..., None] * blue + rng.uniform(0.2, 0.8) * tissue[..., None] * pink
+    change = rng.choice((0.06, 0.3))
+    blue, pink = (np.abs(stain + rng.normal(0, change, 3)) for stain in (HAEMATOXYLIN, EOSIN))
+    absorbed = rng.uniform(0.8, 1.8) * nuclei[..., None] * blue
+    absorbed += rng.uniform(0.0, 0.8) * tissue[..., None] * pink
     seen = np.exp(-absorbed) + rng.normal(0, 0.02, absorbed.shape)
     return (255 * seen.clip(0, 1)).astype(np.uint8)
 
