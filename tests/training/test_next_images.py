@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_cellseg.datasets.annotation import Annotation
+from napari_cellseg.datasets.sample import Origin, Sample
+from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.datasets.twins import signature
 from napari_cellseg.images.simulation.fluorescence import simulate_fluorescence
 from napari_cellseg.training.image_order import Look, in_order
@@ -106,3 +109,23 @@ def test_files_of_a_folder_are_ranked(tmp_path: Path) -> None:
     assert table["image"].iloc[-1].endswith("broken.tif")
     assert np.isnan(table["score"].iloc[-1])
     assert (table["objects"].iloc[:2] > 0).all()
+
+
+def test_planes_that_the_dataset_has_are_not_asked_for_again(tmp_path: Path) -> None:
+    scenes = [simulate_fluorescence((96, 96), seed=seed) for seed in range(3)]
+    stack = np.stack([scene.image for scene in scenes])
+    path = tmp_path / "film.tif"
+    tifffile.imwrite(path, stack, metadata={"axes": "TYX"}, imagej=True)
+    data = Dataset.create(tmp_path / "data")
+    for plane in (0, 2):
+        origin = Origin(source=str(path), position={"t": plane})
+        annotation = Annotation.from_labels(scenes[plane].labels)
+        data.add_sample(Sample(f"film_t{plane}", annotation, lambda k=plane: stack[k] + 1, origin))
+    table = rank_images(path, "nuclei", data, device="cpu")
+    assert table["plane"].tolist() == [1]
+    assert "has it already" not in table["reasons"][0]
+    origin = Origin(source=str(path), position={"t": 1})
+    data.add_sample(Sample("film_t1", Annotation.from_labels(scenes[1].labels), lambda: stack[1] + 1, origin))
+    assert rank_images(path, "nuclei", data, device="cpu")["reasons"].tolist() == [
+        "the dataset has it already"
+    ]

@@ -28,7 +28,7 @@ def segment_sample(
     keep_maps: Sequence[str] = (),
     filled: bool = True,
 ) -> Segmentation:
-    """Segment an image of a dataset with the defaults of `segment`, without its warnings.
+    """Segment an image of a dataset with its pixel size and the defaults of `segment`, without its warnings.
 
     Parameters
     ----------
@@ -61,6 +61,7 @@ def segment_sample(
             model,
             axes=axes,
             channel=chosen,
+            pixel_size=sample.origin.pixel_size,
             confidence=confidence,
             keep_maps=keep_maps,
         )

@@ -51,12 +51,15 @@ class Known:
         Numbers that describe its training images, see `describe_image`.
     pixels : frozenset of str
         Hashes of the pixels of all its images, and of the planes that they are parts of.
+    places : frozenset of tuple
+        File and position along its leading axes of all its images that are from a file.
     signatures : dict of str to str
         What near-duplicates are found by, by name.
     """
 
     descriptions: Values
     pixels: frozenset[str]
+    places: frozenset[tuple[str, tuple[int, ...]]]
     signatures: dict[str, str]
 
 
@@ -150,6 +153,7 @@ def knowing(dataset: Dataset) -> Job[Known]:
     return Known(
         np.array(descriptions).reshape(len(chosen), -1),
         frozenset({h for e in entries for h in (e.pixels, e.origin.plane)} - {""}),
+        frozenset(_place(e.origin.source, e.origin.position.values()) for e in entries if e.origin.source),
         {entry.name: entry.signature for entry in entries},
     )
 
@@ -166,7 +170,12 @@ def look_at_file(path: Path, model: Model, known: Known | None, channel: Channel
         spread = {round((k + 0.5) * count / min(PLANES, count) - 0.5) for k in range(min(PLANES, count))}
         window = tuple(_middle(size) for size in planes.shape)
         looks = [
-            _look(path, plane, planes.read(plane, *window), model, known, file.pixel_size)
+            _look(
+                Place(path, plane, planes.index(plane), file.pixel_size),
+                planes.read(plane, *window),
+                model,
+                known,
+            )
             for plane in sorted(spread)
         ]
     except CellSegError as error:
@@ -175,27 +184,41 @@ def look_at_file(path: Path, model: Model, known: Known | None, channel: Channel
         return Look(str(path), failure="There is too little memory for this image.")
     except Exception as error:  # one bad file, whatever is wrong with it, must not stop the others
         return Look(str(path), failure=f"{type(error).__name__}: {error}")
-    return max(looks, key=lambda look: look.error)
+    return max(looks, key=lambda look: (not look.is_known, look.error))
 
 
-def _look(
-    path: Path, plane: int, pixels: Pixels, model: Model, known: Known | None, size: PixelSize | None
-) -> Look:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A plane of a file: its path, number, position along the leading axes, and size of its pixels."""
+
+    path: Path
+    plane: int
+    index: tuple[int, ...]
+    pixel_size: PixelSize | None
+
+
+def _place(source: str | Path, position: Iterable[int]) -> tuple[str, tuple[int, ...]]:
+    return str(Path(source).absolute()), tuple(position)
+
+
+def _look(place: Place, pixels: Pixels, model: Model, known: Known | None) -> Look:
     shown = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     with catch_warnings():
         simplefilter("ignore", CellSegWarning)
-        found = segment(shown, model, axes="YX" if shown.ndim == 2 else "YXS", pixel_size=size)
+        axes = "YX" if shown.ndim == 2 else "YXS"
+        found = segment(shown, model, axes=axes, pixel_size=place.pixel_size)
     areas = np.bincount(np.asarray(found.labels).ravel())[1:].astype(float)
     covered = float(areas.sum()) / found.labels.size
+    own = _place(place.path, place.index)
     return Look(
-        str(path),
-        plane,
+        str(place.path),
+        place.plane,
         found.features["confidence"].to_numpy(float),
         found.candidates.instances.scores.astype(float),
         _disagreement(found),
         describe_image(shown, _diameters(areas[areas > 0]), covered),
         signature(shown),
-        is_known=known is not None and pixels_hash(shown) in known.pixels,
+        is_known=known is not None and (own in known.places or pixels_hash(shown) in known.pixels),
     )
 
 
