@@ -27,8 +27,8 @@ from napari_cellseg.pipeline import segment
 from napari_cellseg.training.runs.previews import read_previews
 from napari_cellseg.training.runs.process import resuming, training
 from napari_cellseg.training.runs.run import Epoch, RunFolder
+from napari_cellseg.training.yolo import estimating
 from napari_cellseg.training.yolo.deforming import Deforming
-from napari_cellseg.training.yolo.estimating import BESIDE
 from napari_cellseg.training.yolo.recipe import YoloRecipe
 from napari_cellseg.training.yolo.tiles import making_tiles
 from napari_cellseg.training.yolo.training import card_path, estimate, train
@@ -430,10 +430,11 @@ def test_training_stops_early_and_says_so(folder, monkeypatch):
     assert recorded["notes"] == ["Stopped after epoch 3 of 5: 2 epochs without a better mAP50-95."]
 
 
-def test_time_and_memory_are_estimated_by_real_steps(folder):
+def test_time_and_memory_are_estimated_by_real_steps(folder, monkeypatch):
+    monkeypatch.setattr(estimating, "FEW", 2 * 64**2)
     told = []
     found = estimate(recipe(folder, batch=3, epochs=7).as_dict(), told.append)
-    assert found.seconds > BESIDE
+    assert found.seconds > estimating.BESIDE
     assert found.memory > 10**8
     assert found.words.startswith("2 steps of 2 pictures; a batch of 3 takes ")
     assert any("batch 1 of 3" in step.detail for step in told)

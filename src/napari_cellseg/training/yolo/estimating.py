@@ -25,8 +25,8 @@ from napari_cellseg.training.yolo.tiles import LEARNT, Tiles, check_splits, tile
 MEASURED = 2
 """Steps that are measured, after one that is not: the first takes longer."""
 
-FEW = 2
-"""Pictures at once on a processor, where a whole batch would take long."""
+FEW = 2 * 640**2
+"""Pixels at once on a processor, where a whole batch of large pictures would take long."""
 
 OBJECTS = 300
 """Objects in a random picture, at most."""
@@ -92,7 +92,9 @@ def estimating_steps(recipe: YoloRecipe, run: RunFolder, device: str, report: Re
         Where the device has too little memory for these steps.
     """
     work = Work.of(Dataset.open(recipe.data), recipe)
-    at_once = min(FEW, recipe.batch) if device == "cpu" else recipe.batch
+    at_once = recipe.batch
+    if device == "cpu":
+        at_once = min(at_once, max(1, FEW // recipe.imgsz**2))
     few = recipe.model_copy(update={"batch": at_once, "epochs": 1, "close_mosaic": 0})
     tiles = random_tiles(few, work.objects, make_folder(run.path / "tiles"))
     make_folder(run.checkpoints)
