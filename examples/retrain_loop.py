@@ -7,8 +7,9 @@
 Corrections are simulated: where a person would correct an object, the truth takes its place. As in review,
 the most doubtful objects come first; what touches the window around one is put right (edited, added, deleted,
 or accepted as it is), and only these places count as reviewed. Each round goes on with new images, segmented
-by the best model so far, until so many objects have been corrected as it asks for; then the first model is
-trained further on all corrections, and the result is compared with the best one on images that neither saw.
+by the best model so far, until so many objects have been corrected as it asks for; then that model is
+trained further on all corrections, and the result is compared with it on images that neither saw. Only what
+is better takes its place. With ``--anew`` every training begins with the first model.
 
 Without folders all images are simulated: cells in bright field, for which ``nuclei`` was not made, and as its
 old domain nuclei in fluorescence. Written are ``rounds.csv``, ``rounds.png``, the dataset, and the models.
@@ -198,7 +199,6 @@ class Loop:
         old_domain: Sequence[Scene],
     ) -> None:
         self._options, self._left, self._old_domain = options, list(images), old_domain
-        self._point = starting_point(options.start)
         self._class = find_model(options.start).card.classes[0]
         self._corrections = Dataset.create(options.out / "corrections", classes=self._class)
         self._held_out = Dataset.create(options.out / "held_out", classes=self._class)
@@ -237,8 +237,9 @@ class Loop:
     def _train(self, model: Path) -> Path:
         options = self._options
         changes = parse_settings(options.set)
-        recipe = make_recipe(self._point, options.preset, self._corrections.folder, model, changes)
-        self._point.family.check(recipe)
+        point = starting_point(options.start if options.anew else self._best)
+        recipe = make_recipe(point, options.preset, self._corrections.folder, model, changes)
+        point.family.check(recipe)
         wall, cpu = time.perf_counter(), _cpu_of_children()
         path = run_job(training(recipe, model.with_suffix("")), _tell_epoch)
         self._minutes = (time.perf_counter() - wall) / 60
@@ -358,6 +359,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.add_argument(f"--{kind}split", type=Path, help="JSON with names under 'train' and 'val'")
     parser.add_argument("--old-most", type=int, default=20, help="images of the old domain that are scored")
     parser.add_argument("--start", default="nuclei", help="model to train further")
+    parser.add_argument("--anew", action="store_true", help="begin each training with that model")
     parser.add_argument("--preset", help="recipe; the default one unless given")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the recipe")
     parser.add_argument("--objects", default="5,10,25,50,100", help="corrected objects after each round")

@@ -26,7 +26,8 @@ from napari_cellseg.models.registry import find_model
 def train(recipe, run, report, resume):
     report(Progress("Training", 1, 1, "one"))
     start, model = find_model("phase").path, Path(recipe["model"])
-    shutil.copyfile(start, model)
+    for suffix in (".onnx", ".safetensors"):
+        shutil.copyfile(start.with_suffix(suffix), model.with_suffix(suffix))
     changes = {"weights": model.name, "name": model.stem}
     write_card(read_card(start.with_suffix(".json")).model_copy(update=changes), model.with_suffix(".json"))
     return model
