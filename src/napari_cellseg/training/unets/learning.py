@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.errors import CellSegWarning, TrainingError
@@ -152,10 +153,15 @@ def keep_lesson(learnt: Learnt, path: Path, resume: bool) -> None:
 def _count(image: TrainingImage) -> int:
     """Objects of which somebody has reviewed at least a pixel."""
     seen = image.labels if image.ignored is None else image.labels[~image.ignored]
-    return int(np.count_nonzero(np.bincount(seen.ravel())[1:]))
+    return len(_areas(seen))
+
+
+def _areas(labels: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Pixels of each label, however large the labels are."""
+    return np.unique(labels[labels > 0], return_counts=True)[1]
 
 
 def _diameters(images: Sequence[TrainingImage]) -> tuple[float, float, float]:
-    areas = np.concatenate([np.bincount(image.labels.ravel())[1:] for image in images])
-    low, middle, high = np.percentile(2 * np.sqrt(areas[areas > 0] / np.pi), (5, 50, 95)).tolist()
+    areas = np.concatenate([_areas(image.labels) for image in images])
+    low, middle, high = np.percentile(2 * np.sqrt(areas / np.pi), (5, 50, 95)).tolist()
     return middle, low, high

@@ -136,6 +136,7 @@ class MemberRun:
         if resume and self.files.is_finished:
             history = self.files.read_history()
             self.epochs, self.notes = [Epoch(**e) for e in history["epochs"]], history["notes"]
+            self.files.state.unlink(missing_ok=True)  # there where it was ended just before this
             return
         with _deterministic(self.device):
             yield self._progress(0, "building the network")
