@@ -1,5 +1,6 @@
 """Packages of bioimage.io: ours are valid and come back; others come in where their kind fits."""
 
+import copy
 import hashlib
 import io
 import os
@@ -12,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from napari_cellseg import archives
 from napari_cellseg.errors import CellSegWarning, MissingDependencyError, ModelError, OptionError, OutputError
@@ -19,6 +22,7 @@ from napari_cellseg.images.simulation import simulate_fluorescence
 from napari_cellseg.models import registry
 from napari_cellseg.models.bioimageio.description import opset_version
 from napari_cellseg.models.bioimageio.exporting import export_bioimageio
+from napari_cellseg.models.bioimageio.foreign import foreign_card, network_of
 from napari_cellseg.models.collection import add_model, remove_model
 from napari_cellseg.models.registry import find_model, load_model
 from napari_cellseg.pipeline import segment
@@ -142,40 +146,48 @@ def axes(size, channels):
     return [{"type": "batch"}, {"type": "channel", "channel_names": channels}, *space]
 
 
+DESCRIPTION = {
+    "format_version": "0.5.4",
+    "type": "model",
+    "name": "Nuclei of somebody",
+    "description": "It finds nuclei.",
+    "id": "funny-fish",
+    "license": "MIT",
+    "tags": ["2d"],
+    "authors": [{"name": "Ada"}, {"name": "Bob"}],
+    "timestamp": "2024-05-06T00:00:00",
+    "inputs": [{
+        "id": "raw",
+        "axes": axes({"min": 32, "step": 16}, ["intensity"]),
+        "test_tensor": {"source": "in.npy"},
+        "preprocessing": [
+            {"id": "ensure_dtype", "kwargs": {"dtype": "float32"}},
+            {"id": "scale_range", "kwargs": {"axes": ["y", "x"], **PERCENTILES}},
+        ],
+    }],
+    "outputs": [{
+        "id": "out",
+        "axes": axes({"tensor_id": "raw", "axis_id": "y"}, ["foreground"]),
+        "test_tensor": {"source": "out.npy"},
+    }],
+    "weights": {"pytorch_state_dict": {"source": "evil.pt"}, "onnx": {"source": "net.onnx"}},
+}  # fmt: skip
+
+NONSENSE = st.one_of(
+    st.none(), st.integers(-5, 10**9), st.floats(), st.text(max_size=8), st.sampled_from(["bcyx", [], {}]),
+    st.lists(st.one_of(st.none(), st.integers(), st.text(max_size=3), st.just({})), max_size=5),
+    st.dictionaries(st.sampled_from(["min", "step", "id", "source", "axes"]), st.integers(-3, 3)),
+)  # fmt: skip
+
+
 @pytest.fixture
 def parts(tiny_onnx):
-    """Files of somebody's package of a network with one channel and one map, and its description."""
+    """A description of somebody's package of a network with one channel and one map, and its files."""
     raw = np.random.default_rng(1).integers(50, 900, (1, 1, 64, 64)).astype(np.float32)
     low, high = np.percentile(raw, (2, 98))
     weights = tiny_onnx(np.full((1, 1), 0.8, np.float32))
-    description = {
-        "format_version": "0.5.4",
-        "type": "model",
-        "name": "Nuclei of somebody",
-        "description": "It finds nuclei.",
-        "id": "funny-fish",
-        "license": "MIT",
-        "authors": [{"name": "Ada"}, {"name": "Bob"}],
-        "timestamp": "2024-05-06T00:00:00",
-        "inputs": [{
-            "id": "raw",
-            "axes": axes({"min": 32, "step": 16}, ["intensity"]),
-            "test_tensor": {"source": "in.npy"},
-            "preprocessing": [
-                {"id": "ensure_dtype", "kwargs": {"dtype": "float32"}},
-                {"id": "scale_range", "kwargs": {"axes": ["y", "x"], **PERCENTILES}},
-            ],
-        }],
-        "outputs": [{
-            "id": "out",
-            "axes": axes({"tensor_id": "raw", "axis_id": "y"}, ["foreground"]),
-            "test_tensor": {"source": "out.npy"},
-        }],
-        "weights": {
-            "pytorch_state_dict": {"source": "evil.pt"},
-            "onnx": {"source": "net.onnx", "sha256": hashlib.sha256(weights).hexdigest()},
-        },
-    }  # fmt: skip
+    description = copy.deepcopy(DESCRIPTION)
+    description["weights"]["onnx"]["sha256"] = hashlib.sha256(weights).hexdigest()
     out = 0.8 * (raw - low) / (high - low)
     return description, {"net.onnx": weights, "in.npy": npy(raw), "out.npy": npy(out.astype(np.float32))}
 
@@ -273,6 +285,52 @@ def test_maps_beside_the_foreground(parts, tiny_onnx, tmp_path):
     refused_name = packed(tmp_path / "q.zip", parts)
     with pytest.raises(ModelError, match="a foreground must come first"):
         add_model(refused_name, "c")
+
+
+@pytest.mark.parametrize(
+    "words, maps", [("of boundaries", "boundary"), ("with a distance map", "distance"), ("of cells", None)]
+)
+@pytest.mark.parametrize("old", [False, True])
+def test_two_maps_without_names(parts, tiny_onnx, tmp_path, words, maps, old):
+    """The zoo's usual names say nothing; then the description must."""
+    description, files = parts
+    description["description"] = f"A model {words}."
+    description["name"] = "A model"
+    files["net.onnx"] = tiny_onnx(np.full((2, 1), 0.8, np.float32))
+    out = np.load(io.BytesIO(files["out.npy"]))
+    files["out.npy"] = npy(np.concatenate([out, out], 1))
+    del description["weights"]["onnx"]["sha256"]
+    description["outputs"][0]["axes"][1]["channel_names"] = ["channel0", "channel1"]
+    if old:
+        old_format(description)
+        description["outputs"][0]["shape"].update(scale=[1, 2, 1, 1], offset=[0, 0, 0, 0])
+    path = packed(tmp_path / "p.zip", parts)
+    if maps is None:
+        refused(path, "a foreground must come first")
+    else:
+        assert add_model(path).card.maps == ("foreground", maps)
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_whatever_a_description_says_is_read_or_refused_in_words(data):
+    """Any one value of a good description replaced by nonsense."""
+    description = copy.deepcopy(DESCRIPTION)
+    if data.draw(st.booleans()):
+        old_format(description)
+    place, key = description, "inputs"
+    while isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):
+        place = place[key]
+        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+    if place is description:
+        key = data.draw(st.sampled_from(sorted(place)))
+    place[key] = data.draw(NONSENSE)
+    try:
+        network = network_of(description, "p.zip")
+    except ModelError as error:
+        assert str(error).startswith("'p.zip' cannot be used: ")  # noqa: PT017
+    else:
+        assert foreign_card(description, network, "net.onnx", "0" * 64).maps[0] == "foreground"
 
 
 def at(description, *keys):

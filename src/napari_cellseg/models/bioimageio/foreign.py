@@ -151,6 +151,8 @@ def _network(description: Mapping[str, Any]) -> Network:
         if len(tensors) != 1:
             raise _Unfit(f"its network {what} {len(tensors)} tensors, not one.")
     image, maps = inputs[0], outputs[0]
+    if not (isinstance(image, dict) and isinstance(maps, dict)):
+        raise _Unfit("it does not describe its images and maps.")
     for what, tensor in (("images", image), ("maps", maps)):
         if (axes := _axes(tensor)) != "bcyx":
             raise _Unfit(f"its {what} have the axes '{axes}', not 'bcyx': planes with channels in front.")
@@ -166,7 +168,7 @@ def _network(description: Mapping[str, Any]) -> Network:
         raise _Unfit(f"its maps must be treated by '{steps[0]}' afterwards, which is not possible here.")
     return Network(
         channels,
-        _maps(maps, description),
+        _maps(maps, image, description),
         _scaling(_list(image.get("preprocessing")), channels),
         sizes[0],
         max(_halo(maps, axis) for axis in "yx"),
@@ -187,7 +189,8 @@ def _axes(tensor: Mapping[str, Any]) -> str:
 
 
 def _axis(tensor: Mapping[str, Any], letter: str) -> Mapping[str, Any]:
-    axis = _list(tensor.get("axes"))[_axes(tensor).index(letter)]
+    axes = _list(tensor.get("axes"))
+    axis = axes[_axes(tensor).index(letter)] if axes else None
     return axis if isinstance(axis, dict) else {}
 
 
@@ -211,27 +214,41 @@ def _size(tensor: Mapping[str, Any], letter: str) -> tuple[int, int]:
     return least, growth
 
 
-def _channels(tensor: Mapping[str, Any]) -> list[str]:
+def _channels(tensor: Mapping[str, Any], image: Mapping[str, Any] | None = None) -> list[str]:
     """Names of the channels; in format 0.4, which has none, numbers."""
-    if isinstance(tensor.get("axes"), str):
-        shape = tensor.get("shape")
-        sizes = said(shape, "min") or said(shape, "offset") if isinstance(shape, dict) else shape
-        count = sizes[1] if isinstance(sizes, list) and len(sizes) == 4 else 0
-        if isinstance(shape, dict) and "offset" in shape and isinstance(count, int | float):
-            count = 2 * count  # relative to the image: size = scale * size + 2 * offset
-        return [str(i) for i in range(min(int(count), 64) if isinstance(count, int | float) else 0)]
-    names = _list(_axis(tensor, "c").get("channel_names"))
-    return [str(name) for name in names]
+    if not isinstance(tensor.get("axes"), str):
+        return [str(name) for name in _list(_axis(tensor, "c").get("channel_names"))]
+    shape = tensor.get("shape")
+    if image is not None and isinstance(shape, dict):  # size = scale * that of the image + 2 * offset
+        scale, offset = (_second(shape.get(key)) for key in ("scale", "offset"))
+        count = scale * len(_channels(image)) + 2 * offset
+    else:
+        count = _second(shape.get("min") if isinstance(shape, dict) else shape)
+    return [str(i) for i in range(int(min(max(count, 0), 64)))]
 
 
-def _maps(tensor: Mapping[str, Any], description: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the maps are, by their names, a foreground first."""
-    names = _channels(tensor)
+def _second(values: Any) -> float:
+    """What a list of four numbers says about the channels."""
+    found = values[1] if isinstance(values, list) and len(values) == 4 else 0
+    return float(found) if isinstance(found, int | float) and abs(found) < 1e6 else 0.0
+
+
+def _maps(
+    tensor: Mapping[str, Any], image: Mapping[str, Any], description: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """What the maps are, by their names or, where two have none, by what the description speaks of."""
+    names = _channels(tensor, image)
     if not 1 <= len(names) <= 8:
         raise _Unfit(f"it returns {len(names)} maps, whose meaning nobody says.")
     known = [_meaning(name, str(i)) for i, name in enumerate(names)]
     if len(names) == 1:
         known = ["foreground"]
+    elif len(names) == 2 and known == ["map0", "map1"]:
+        words = " ".join(
+            _text(part.get(key)) for part in (description, tensor) for key in ("name", "description")
+        )
+        second = _meaning(words, "")
+        known = ["foreground", second] if second in ("distance", "boundary") else known
     if known[0] != "foreground":
         told = ", ".join(names)
         raise _Unfit(f"its maps are called {told}: a foreground must come first, and its name must say so.")
@@ -253,7 +270,8 @@ def _scaling(steps: Sequence[Any], channels: int) -> IntensityScaling:
         raise _Unfit(
             f"it does {names} with intensities; one scaling is possible here, by percentiles or by the mean."
         )
-    name, kwargs = _step_name(kept[0]), said(kept[0], "kwargs") or {}
+    name, kwargs = _step_name(kept[0]), said(kept[0], "kwargs")
+    kwargs = kwargs if isinstance(kwargs, dict) else {}
     if name == "scale_linear" and _is_eighth_bit(kwargs):
         return IntensityScaling(keep_8bit=True)
     if name not in ("scale_range", "zero_mean_unit_variance"):
