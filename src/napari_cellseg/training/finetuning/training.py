@@ -209,8 +209,9 @@ class FineTuning:
     def _publish(self, card: ModelCard, path: Path) -> None:
         """Put network, weights and card where the user wants them, the card last."""
         for file, target in ((EXPORT, path), (WEIGHTS, path.with_suffix(".safetensors"))):
-            with replacing(target) as temporary:
-                shutil.move(self.run.path / file, temporary)
+            with replacing(target) as temporary:  # a copy, as safetensors lets nobody else read its files
+                shutil.copyfile(self.run.path / file, temporary)
+                (self.run.path / file).unlink()
         write_card(card, card_path(path))
 
 
