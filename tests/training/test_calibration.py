@@ -115,4 +115,6 @@ def test_many_objects_of_one_set_do_not_drown_another() -> None:
         np.concatenate([few.sets, many.sets]),
         0,
     )
-    assert -1.5 < adapt_confidence(both, start)[0] < -0.5
+    even = adapt_confidence(both, start)[0]
+    assert -1.5 < even < -0.5
+    assert -2.0 < adapt_confidence(both, start, emphasis={"new": 5.0})[0] < even

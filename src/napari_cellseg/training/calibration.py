@@ -1,6 +1,6 @@
 """Confidence that means something: logistic regression on what a decoder knows about its objects."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -127,7 +127,11 @@ def fit_confidence(candidates: Candidates, *, prior: float = 0.4) -> tuple[float
 
 
 def adapt_confidence(
-    candidates: Candidates, start: Sequence[float], *, pull: float = 0.01
+    candidates: Candidates,
+    start: Sequence[float],
+    *,
+    pull: float = 0.01,
+    emphasis: Mapping[str, float] | None = None,
 ) -> tuple[float, ...]:
     """Logistic coefficients that fit new objects; where these tell little, they stay near what they were.
 
@@ -142,14 +146,18 @@ def adapt_confidence(
     pull : float
         Towards these: weight of the squared change of the logit of a typical object, and of its changes by
         one standard deviation of each feature.
+    emphasis : mapping of str to float, optional
+        How much more than 1 a set counts.
 
     Returns
     -------
     tuple of float
+        Coefficients, the constant first.
     """
     design, target = _design(candidates.features), candidates.correct
-    _, inverse, counts = np.unique(candidates.sets, return_inverse=True, return_counts=True)
-    share = 1 / np.maximum(counts, ENOUGH)[inverse]
+    names, inverse, counts = np.unique(candidates.sets, return_inverse=True, return_counts=True)
+    weights = np.array([(emphasis or {}).get(str(name), 1.0) for name in names])
+    share = (weights / np.maximum(counts, ENOUGH))[inverse]
     before = np.asarray(start, np.float64)
     moves = np.diag([1.0, *candidates.features.std(0)])
     moves[0, 1:] = candidates.features.mean(0)

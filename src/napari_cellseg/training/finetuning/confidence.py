@@ -23,6 +23,9 @@ from napari_cellseg.training.scoring import confident
 NEW, OLD = "new", "old"
 """Sets of objects: those of corrected images, and those of pictures to remember."""
 
+EMPHASIS = 2.0
+"""New images count so much more: more would cost the old ones, less the new ones, than they gain."""
+
 FEWEST = 20
 """Objects of corrected images below which the confidence stays as it was."""
 
@@ -108,7 +111,9 @@ def adapting(
 
 
 def _rounded(candidates: Candidates, decoder: VoteDecoding) -> tuple[float, float, float, float, float]:
-    a, b, c, d, e = (round(v, 4) for v in adapt_confidence(candidates, decoder.confidence))
+    a, b, c, d, e = (
+        round(v, 4) for v in adapt_confidence(candidates, decoder.confidence, emphasis={NEW: EMPHASIS})
+    )
     return a, b, c, d, e
 
 
