@@ -2,6 +2,9 @@
 
 python benchmarks/brightfield_data.py [--grey] [--workers 1] [--json FILE]
 python benchmarks/brightfield_data.py --sheet docs/images/unet_augmentation.png
+python benchmarks/brightfield_data.py --dataset FOLDER [--fields 15]
+
+The last makes a dataset of simulated fields, each spoilt more or less in one way; a fifth of them validate.
 """
 
 import argparse
@@ -15,7 +18,9 @@ import numpy as np
 from PIL import Image
 from skimage.segmentation import find_boundaries
 
-from napari_cellseg.images.simulation import simulate_brightfield
+from napari_cellseg.datasets.store import Dataset
+from napari_cellseg.images.simulation import degraded_images, simulate_brightfield
+from napari_cellseg.images.simulation.degradation import DEGRADATIONS
 from napari_cellseg.training.unets.augmentation import AugmentationConfig, Pair, apply_pair
 from napari_cellseg.training.unets.images import TrainingImage
 from napari_cellseg.training.unets.loading import training_batches
@@ -76,6 +81,17 @@ def measure(colour: bool, workers: int, batches: int) -> dict[str, float]:
     return found
 
 
+def dataset(folder: Path, fields: int) -> None:
+    """Write simulated grey fields, each spoilt in one way, all ways in turn, by chance more or less."""
+    made = Dataset.create(folder, ("cell",))
+    for seed in range(fields):
+        name = list(DEGRADATIONS)[seed % len(DEGRADATIONS)]
+        severity = float(np.random.default_rng(seed).random())
+        (spoilt,) = degraded_images([name], [severity], [seed])
+        split = "val" if seed % 5 == 4 else "train"
+        made.add(spoilt.field.image, spoilt.field.labels, name=f"field {seed}, {name}", split=split)
+
+
 def sheet(path: Path) -> None:
     """Write a picture of a simulated patch after every operation, objects outlined."""
     import matplotlib.pyplot as plt
@@ -108,7 +124,12 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=20)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheet", type=Path)
+    parser.add_argument("--dataset", type=Path)
+    parser.add_argument("--fields", type=int, default=15)
     options = parser.parse_args()
+    if options.dataset:
+        dataset(options.dataset, options.fields)
+        return
     if options.sheet:
         sheet(options.sheet)
         return
