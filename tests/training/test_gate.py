@@ -11,9 +11,10 @@ from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.errors import OptionError
 from napari_cellseg.events import Progress
 from napari_cellseg.instances.instance import Instances
-from napari_cellseg.models.registry import find_model
+from napari_cellseg.models.card import write_card
+from napari_cellseg.models.registry import added_folder, find_model
 from napari_cellseg.training.gate import gate, gating
-from napari_cellseg.training.held_out import reviewed_only
+from napari_cellseg.training.held_out import held_out, reviewed_only
 
 SHAPE = (96, 96)
 BRIGHT, DIM = 200, 90
@@ -98,6 +99,10 @@ def test_a_model_that_finds_more_is_better_and_the_other_is_worse(tmp_path: Path
     assert found.old_score == pytest.approx(24 / 28)
     assert found.interval.low > 0
     assert found.worse == ()
+    (note,) = found.notes
+    assert note.startswith(
+        "Only 5 independent images: all of them change in the same direction 6% of the time"
+    )
     assert found.images["image"].tolist() == [f"test_{k}" for k in range(5)]
     assert found.by_class.loc[0, ["class", "verdict", "objects"]].tolist() == ["cell", "better", 80]
     assert found.sentence.startswith(
@@ -164,11 +169,23 @@ def test_images_that_a_model_learnt_from_are_left_out_with_what_belongs_to_them(
     }
     assert sorted(found.images["image"]) == ["a2", "a3", "a4", "a6", "a7"]
     assert found.notes[0].startswith("3 images are left out")
-    assert found.notes[1].startswith("It is not known which images 'unknown' learnt from")
+    assert found.notes[1].startswith("It is not known which images 'unknown' learnt from: its card")
+    assert "on 5 test images that neither is known to have learnt from" in found.sentence
     picked = Finder("picked", 0.3, validated_on=tuple(pixels.values()))
     assert (
         gate(picked, POOR, data).notes[0].startswith("The best epoch of 'picked' was picked on these images")
     )
+
+
+def test_a_model_is_no_better_known_than_what_it_comes_from(tmp_path: Path) -> None:
+    added = added_folder()
+    added.mkdir(parents=True)
+    parent = find_model("nuclei").card.model_copy(update={"name": "foreign", "trained_on": ()})
+    write_card(parent.model_copy(update={"sha256": "1" * 64}), added / "foreign.json")
+    child = Finder("child", 0.3, parent="1" * 64)
+    found = held_out(dataset(tmp_path / "data", {"test": 3}), [("child", child.card)])
+    assert not found.is_certain
+    assert "the card of 'foreign', which it comes from, does not list them" in found.notes[0]
 
 
 def test_a_few_changed_objects_are_chance(tmp_path: Path) -> None:

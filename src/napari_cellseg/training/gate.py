@@ -29,6 +29,7 @@ from napari_cellseg.training.gate_verdict import (
     LEVEL,
     class_notes,
     class_rows,
+    few_notes,
     find_gate_metric,
     image_rows,
     judged,
@@ -180,14 +181,14 @@ class Trial:
         tables: dict[str, Any] = {}
         total = len(self.images.entries)
         for done, sample in enumerate(self.dataset.samples(names=self.images.names)):
-            yield Progress(STAGE, position * total + done, 2 * total, f"{name}: {sample.name}")
+            yield Progress(STAGE, 2 * position * total + done, 4 * total, f"{name}: {sample.name}")
             path = self.folder / f"{position}_{done}"
             found[sample.name] = self._segmented(sample, model, path.with_suffix(".npy"))
             truth[sample.name] = labels_on_disk(sample.annotation.labels, self.folder / f"true_{done}.npy")
             tables[sample.name] = sample.annotation.objects
         classes = tables if self.classes else None
         job = evaluating(found, truth, groups=self.images.groups, truth_classes=classes)
-        return (yield from _within(job, (position + 1) * total, 2 * total, name))
+        return (yield from _within(job, (2 * position + 1) * total, 4 * total, name))
 
     def _segmented(self, sample: Sample, model: Model, path: Path) -> Segmentation:
         channel = model.card.recipe.get("channel") if self.channel is None else self.channel
@@ -215,9 +216,10 @@ class Trial:
         if not self.classes:
             only = self.dataset.classes[0] if len(self.dataset.classes) == 1 else "all"
             by_class = single_class_row(only, int(old.tallies["true_objects"].sum()), metric, verdict)
+        told = (names[1], names[0]), len(rows), self.images.split
         return GateResult(
             verdict.verdict,
-            sentence_of(verdict, metric, (names[1], names[0]), len(rows), self.images.split),
+            sentence_of(verdict, metric, *told, is_certain=self.images.is_certain),
             metric.name,
             self.images.split,
             names[1],
@@ -231,7 +233,7 @@ class Trial:
             by_class,
             self._worse(rows, reports, metric, pictures),
             self.images.excluded,
-            (*self.images.notes, *class_notes(by_class, cards, names)),
+            (*self.images.notes, *few_notes(verdict), *class_notes(by_class, cards, names)),
             reports,
         )
 
@@ -261,7 +263,7 @@ def _within(job: Job[Report], done: int, total: int, name: str) -> Job[Report]:
         except StopIteration as stop:
             report: Report = stop.value
             return report
-        yield Progress(STAGE, done, total, f"{name}: evaluating {step.detail}")
+        yield Progress(STAGE, done + step.done, total, f"{name}: evaluating {step.detail}")
 
 
 def _reviewed(candidates: Candidates, ignored: NDArray[np.bool_]) -> Candidates:

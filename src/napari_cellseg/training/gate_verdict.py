@@ -24,6 +24,9 @@ LEVEL = 0.95
 FEWEST_CHANGES = 6
 """Objects that must change: five that all change for the better happen by chance once in 16 (sign test)."""
 
+FEW_UNITS = 5
+"""Independent images up to which equal directions of all changes may well be chance (sign test)."""
+
 COUNTING = ("F1", "DQ", "precision", "recall", "AP50", "found")
 """Metrics that only count which objects are found."""
 
@@ -104,6 +107,9 @@ def judged(
     pooled = pooled_difference(old, new, metric, units, level=level)
     changed = _changed(old, new, metric)
     interval = _wider(pooled.jackknife, pooled.interval)
+    if metric.better == "higher":  # scores of at most 1, so that differences lie between −1 and 1
+        low, high = np.clip((interval.low, interval.high), -1, 1)
+        interval = Interval(float(low), float(high), level)
     verdict = _verdict(pooled.difference, interval, metric, pooled.units, changed)
     if verdict == "cannot be told":
         interval = Interval(np.nan, np.nan, level)
@@ -216,6 +222,18 @@ def _class_row(name: str, objects: int, metric: str, found: Judged) -> dict[str,
     }
 
 
+def few_notes(found: Judged) -> list[str]:
+    """What must be known of a verdict that rests on few independent images."""
+    if found.verdict not in ("better", "worse") or found.units > FEW_UNITS:
+        return []
+    chance = 2.0 ** (1 - found.units)
+    return [
+        f"Only {found.units} independent images: all of them change in the same direction {chance:.0%} of "
+        f"the time by chance, so that the verdict rests on how alike and how large the changes are. More "
+        f"images in 'test' would make it firm."
+    ]
+
+
 def class_notes(by_class: pd.DataFrame, cards: Sequence[ModelCard], names: Sequence[str]) -> list[str]:
     """What must be known of the classes: which got worse, and which model does not tell them apart."""
     notes = []
@@ -235,7 +253,9 @@ def class_notes(by_class: pd.DataFrame, cards: Sequence[ModelCard], names: Seque
     return notes
 
 
-def sentence_of(found: Judged, metric: Metric, names: tuple[str, str], images: int, split: str) -> str:
+def sentence_of(
+    found: Judged, metric: Metric, names: tuple[str, str], images: int, split: str, *, is_certain: bool = True
+) -> str:
     """The verdict in a sentence for a biologist.
 
     Parameters
@@ -250,9 +270,12 @@ def sentence_of(found: Judged, metric: Metric, names: tuple[str, str], images: i
         Images that were compared.
     split : str
         Where they are from.
+    is_certain : bool
+        Whether it is known of both models which images they learnt from.
     """
     new, old = (f"'{name}'" for name in names)
-    where = f"on {_count(images, f'{split} image')} that neither learnt from"
+    unseen = "that neither learnt from" if is_certain else "that neither is known to have learnt from"
+    where = f"on {_count(images, f'{split} image')} {unseen}"
     if found.units < images:
         where += f" ({_count(found.units, 'independent piece')})"
     scores = f"{new} reaches {metric.name} {_number(found.new)}, {old} {_number(found.old)}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from napari_cellseg.datasets.splitting import units
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.errors import OptionError
 from napari_cellseg.models.card import ModelCard
+from napari_cellseg.models.lineage import lineage
+from napari_cellseg.models.registry import ModelEntry
 
 FEWEST_UNITS = 3
 """Independent images, or groups of them, below which nothing can be told about others."""
@@ -38,6 +41,8 @@ class HeldOut:
         that belong to them.
     notes : tuple of str
         What a reader must know about them.
+    is_certain : bool
+        Whether it is known of all models which images they learnt from.
     """
 
     entries: tuple[Entry, ...]
@@ -45,6 +50,7 @@ class HeldOut:
     split: str
     excluded: pd.DataFrame = field(repr=False)
     notes: tuple[str, ...] = ()
+    is_certain: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,6 +96,7 @@ def held_out(dataset: Dataset, cards: Sequence[tuple[str, ModelCard]], split: st
         " and ".join(s for s in chosen if usable[s]),
         pd.DataFrame(rows, columns=["image", "split", "reason"]),
         (*_left_out_notes(rows), *_history_notes(cards, kept)),
+        all(_unknown_history(card) is None for _, card in cards),
     )
 
 
@@ -122,9 +129,11 @@ def _history_notes(cards: Sequence[tuple[str, ModelCard]], kept: Sequence[Entry]
     """What is not known about the models' training, and which images picked their epochs."""
     notes = []
     for name, card in cards:
-        if not card.trained_on:
+        unknown = _unknown_history(card)
+        if unknown is not None:
+            whose = "its card" if unknown == card.name else f"the card of '{unknown}', which it comes from,"
             notes.append(
-                f"It is not known which images '{name}' learnt from: its card does not list them. If these "
+                f"It is not known which images '{name}' learnt from: {whose} does not list them. If these "
                 f"are among them, it is worse than it seems here."
             )
         picked = sum(entry.pixels in card.validated_on for entry in kept)
@@ -135,6 +144,13 @@ def _history_notes(cards: Sequence[tuple[str, ModelCard]], kept: Sequence[Entry]
                 f"than it is. Images in 'test' would not have that flaw."
             )
     return notes
+
+
+def _unknown_history(card: ModelCard) -> str | None:
+    """The model, or the one that it comes from, whose card does not say what it learnt from."""
+    ancestors = lineage(ModelEntry(card, Path(card.weights), "file"))
+    cards = [card, *(a.entry.card for a in ancestors if a.entry is not None)]
+    return next((known.name for known in cards if not known.trained_on), None)
 
 
 def reviewed_only(labels: Labels, truth: Labels, ignored: NDArray[np.bool_] | None) -> Labels:
