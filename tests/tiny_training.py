@@ -43,6 +43,8 @@ def train(recipe, run, report, resume):
         for batch in range(4):
             time.sleep(recipe["pace"] / 4)
             report(Progress("Training", 4 * (number - 1) + batch, 4 * total, f"pid {os.getpid()}"))
+        if number == 2:
+            report(Progress("Training", 4, 4 * total, "the memory was too small, now 2 pictures at once"))
         if recipe["fails"] == number and not resume:
             raise ModelError("The weights are damaged.")
         if recipe["hangs"] == number and not resume:
@@ -59,6 +61,7 @@ def train(recipe, run, report, resume):
     source, model = find_model(recipe["start"]), Path(recipe["model"])
     shutil.copyfile(source.path, model)
     changes = {"name": model.stem, "weights": model.name, "parent": source.card.name}
+    changes |= {"recipe": {"notes": ["No epoch was better."]}}
     write_card(source.card.model_copy(update=changes), model.with_suffix(".json"))
     return model
 

@@ -22,7 +22,7 @@ from napari_cellseg.viewer.train_choices import (
 from napari_cellseg.viewer.train_dataset import DatasetLook, looking_at
 from napari_cellseg.viewer.train_gate import comparing_with, image_table, old_models
 from napari_cellseg.viewer.train_runs import checked_model_name, delete_run, find_runs, free_model_name
-from napari_cellseg.viewer.train_session import TrainSession, decide, is_decided, using
+from napari_cellseg.viewer.train_session import TrainSession, decide, is_decided, training_notes, using
 
 from ..tiny_training import make_dataset, offer_backend, tiny_points  # noqa: TID252
 
@@ -57,6 +57,8 @@ def test_train_watch_compare_and_use(folder: Path) -> None:
     assert session.watch.score_name() == "AP50"
     assert [s.name for s in session.watch.losses()] == ["training", "validation"]
     assert session.watch.line() == "Epoch 3 of 3, loss 0.667, AP50 0.750."
+    assert session.watch.notices == ["the memory was too small, now 2 pictures at once"]
+    assert training_notes(run) == ["No epoch was better."]
     assert [found.name for found in find_runs()] == ["mine"]
     assert old_models(run)[0] == "nuclei"
     result = drain(comparing_with(run, "nuclei"))

@@ -29,16 +29,13 @@ class PreviewPicture:
         What it shows.
     picture : (H, W, 3) ndarray of uint8
         With outlines.
+    words : str
+        What it shows, in a line.
     """
 
     preview: Preview
     picture: Picture
-
-    @property
-    def words(self) -> str:
-        """What it shows, in a line."""
-        found, true = (len(np.unique(x[x > 0])) for x in (self.preview.found, self.preview.truth))
-        return f"{self.preview.image}, epoch {self.preview.epoch}: {found:,} found, {true:,} true"
+    words: str
 
 
 def preview_pictures(run: RunFolder) -> list[PreviewPicture]:
@@ -49,8 +46,7 @@ def preview_pictures(run: RunFolder) -> list[PreviewPicture]:
     TrainingError
         Where they cannot be read.
     """
-    previews = read_previews(run)
-    return [PreviewPicture(p, outlined(p.picture, p.truth, p.found)) for p in previews]
+    return [PreviewPicture(p, outlined(p.picture, p.truth, p.found), _words(p)) for p in read_previews(run)]
 
 
 def outlined(picture: NDArray[np.uint8], truth: NDArray[Any], found: NDArray[Any]) -> Picture:
@@ -92,6 +88,11 @@ def run_pictures(run: RunFolder) -> tuple[list[PreviewPicture], str]:
         return preview_pictures(run), ""
     except TrainingError as error:
         return [], str(error)
+
+
+def _words(preview: Preview) -> str:
+    found, true = (len(np.unique(x[x > 0])) for x in (preview.found, preview.truth))
+    return f"{preview.image}, epoch {preview.epoch}: {found:,} found, {true:,} true"
 
 
 def _rgb(colour: str) -> tuple[int, ...]:

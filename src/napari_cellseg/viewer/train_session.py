@@ -1,6 +1,7 @@
 """A training from its start to the decision: train, watch, pause, go on later, compare, use. Knows no Qt."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from pathlib import Path
 from napari_cellseg.errors import TrainingError
 from napari_cellseg.events import Job, Progress
 from napari_cellseg.models.collection import add_model
-from napari_cellseg.models.registry import ModelEntry
+from napari_cellseg.models.registry import ModelEntry, find_model
 from napari_cellseg.outputs import replacing
 from napari_cellseg.training.runs.control import Control
 from napari_cellseg.training.runs.process import resuming, training
@@ -17,7 +18,10 @@ from napari_cellseg.training.runs.run import Epoch
 from napari_cellseg.viewer.train_choices import TrainRequest
 from napari_cellseg.viewer.train_pictures import PreviewPicture, run_pictures
 from napari_cellseg.viewer.train_runs import TrainingRun, delete_run, read_run
-from napari_cellseg.viewer.train_watch import TrainingWatch, read_metrics
+from napari_cellseg.viewer.train_watch import MEMORY, TrainingWatch, read_metrics
+
+INTERVAL = 0.1
+"""Seconds between two steps that are shown, so that a fast training never floods the viewer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +115,7 @@ class TrainSession:
         """The job, each epoch with its pictures, which are made in the job's thread."""
         begun = self.run
         job = start(begun.run.path)
+        told, last = -INTERVAL, Progress("", 0, 0)
         try:
             while True:
                 try:
@@ -119,9 +124,23 @@ class TrainSession:
                     return _finished(begun, end.value)
                 if isinstance(step.payload, Epoch):
                     step = replace(step, payload=Arrived(step.payload, *run_pictures(begun.run)))
+                elif time.monotonic() - told < INTERVAL and not _matters(step, last):
+                    continue
+                told, last = time.monotonic(), step
                 yield step
         finally:
             job.close()
+
+
+def _matters(step: Progress, last: Progress) -> bool:
+    """Whether a step must be shown, however soon it comes after the last one."""
+    return step.stage != last.stage or MEMORY in step.detail
+
+
+def training_notes(run: TrainingRun) -> list[str]:
+    """What the card of a trained model says about its training; errors as in `find_model`."""
+    told = find_model(run.model).card.recipe.get("notes", ())
+    return [str(note) for note in told]
 
 
 def using(run: TrainingRun) -> Job[ModelEntry]:

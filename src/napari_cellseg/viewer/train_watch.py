@@ -17,6 +17,8 @@ RECENT = 5
 """Epochs whose mean duration tells how long the next ones take; the very first warms up."""
 PAUSED = "Paused"
 """Stage that a paused training tells."""
+MEMORY = "memory was too small"
+"""What a training tells before it goes on with fewer pictures at once."""
 SHARES = ("AP50", "mAP50", "mAP50-95", "F1", "precision", "recall", "IoU", "Dice")
 """Scores from 0 to 1 that are drawn beside the one that picks the best epoch, the first that there are."""
 MOST_SCORES = 3
@@ -44,6 +46,15 @@ class Series:
 class TrainingWatch:
     """Keeps the epochs of a training in order; those done again replace the first ones.
 
+    Attributes
+    ----------
+    network : str
+        The one that is in training.
+    is_resting : bool
+        Whether it is paused.
+    notices : list of str
+        What somebody who looks later must know, such as that memory was too small.
+
     Parameters
     ----------
     clock : callable
@@ -56,12 +67,15 @@ class TrainingWatch:
         self._told = clock()
         self.network = ""
         self.is_resting = False
+        self.notices: list[str] = []
 
     def take(self, progress: Progress) -> bool:
         """Take in a step; whether it brought an epoch."""
         if self.is_resting != (progress.stage == PAUSED):
             self.is_resting = not self.is_resting
             self._told = self._clock()
+        if MEMORY in progress.detail and progress.detail not in self.notices:
+            self.notices.append(progress.detail)
         if not isinstance(progress.payload, Epoch):
             return False
         self.add(progress.payload)

@@ -13,13 +13,14 @@ from napari_cellseg.events import Progress
 from napari_cellseg.models.registry import ModelEntry
 from napari_cellseg.training.families import StartingPoint, starting_points
 from napari_cellseg.training.gate import GateResult
+from napari_cellseg.viewer.coalesced import Coalesced
 from napari_cellseg.viewer.train_choices import TrainRequest, make_train_request, save_train_choices
 from napari_cellseg.viewer.train_gate import comparing_with, old_models, saving_gate
 from napari_cellseg.viewer.train_preview_layers import PreviewLayers, show_worse
 from napari_cellseg.viewer.train_runs import TrainingRun, delete_run, find_runs
-from napari_cellseg.viewer.train_session import TrainSession, decide, is_decided, using
+from napari_cellseg.viewer.train_session import TrainSession, decide, is_decided, training_notes, using
 from napari_cellseg.widgets.connections import Connections
-from napari_cellseg.widgets.fields import Sentence, explain, primary_button
+from napari_cellseg.widgets.fields import Sentence, explain, later_of, primary_button
 from napari_cellseg.widgets.job_panel import JobPanel
 from napari_cellseg.widgets.messages import ErrorBox
 from napari_cellseg.widgets.train_curves import CurvesBox
@@ -29,6 +30,9 @@ from napari_cellseg.widgets.train_job import TrainJob
 from napari_cellseg.widgets.train_preflight import TrainPreflight
 from napari_cellseg.widgets.train_previews import PreviewsBox
 from napari_cellseg.widgets.train_runs import RunsBox
+
+DRAW_INTERVAL = 0.3
+"""Seconds between two drawings of curves and pictures, however fast the epochs follow each other."""
 
 
 class TrainPanel(QWidget):
@@ -59,6 +63,7 @@ class TrainPanel(QWidget):
         self.gate, self.work = GateBox(), JobPanel(step="image")
         self.again = primary_button("&New training")
         self.error, self.notes = ErrorBox(), Sentence("Notes")
+        self._draw = Coalesced(self._show_epochs, DRAW_INTERVAL, later_of(self))
         self._build()
         self._connect()
         self._show_start()
@@ -159,20 +164,22 @@ class TrainPanel(QWidget):
 
     def _on_progress(self, progress: Progress) -> None:
         if self.session.take(progress):
-            self._show_epochs()
+            self._draw.request()
 
     def _show_epochs(self) -> None:
         session = self.session
         self.curves.show_watch(session.watch)
         self.previews.show_pictures(session.pictures)
         self._layers.follow(session.pictures)
-        self.notes.say("\n".join(filter(None, (session.watch.line(), session.problem))))
+        told = (session.watch.line(), *session.watch.notices, session.problem)
+        self.notes.say("\n".join(filter(None, told)))
 
     def _on_trained(self, run: TrainingRun) -> None:
+        self._draw.flush()
         best = self.session.watch.best()
         told = f" Its best epoch, {best.number}, is kept." if best is not None else ""
-        self.notes.say(f"✓ '{run.name}' is trained.{told}")
         self._decide_on(run)
+        self.notes.say("\n".join([f"✓ '{run.name}' is trained.{told}", *self._notes_of(run)]))
 
     def _on_failure(self, error: Exception) -> None:
         self.error.show_error(error)
@@ -193,10 +200,18 @@ class TrainPanel(QWidget):
         self.session.run = run
         self.start.setVisible(False)
         self.title.say(f"'{run.name}', trained on '{Path(run.data).name}'.")
+        self.notes.say("\n".join(self._notes_of(run)))
         models = old_models(run)
         self.gate.offer(models)
         self.again.setVisible(True)
         self.compare(models[0])
+
+    def _notes_of(self, run: TrainingRun) -> list[str]:
+        try:
+            return training_notes(run)
+        except CellSegError as error:
+            self.error.show_error(error)
+            return []
 
     def compare(self, old: str) -> None:
         """Compare the trained model with another one."""
@@ -261,6 +276,7 @@ class TrainPanel(QWidget):
 
     def _show_start(self) -> None:
         """The form, and trainings that wait."""
+        self._draw.cancel()
         self.start.setVisible(True)
         for widget in (self.gate, self.curves, self.previews, self.again):
             widget.setVisible(False)
