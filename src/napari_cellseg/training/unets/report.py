@@ -227,7 +227,8 @@ def _about(
         splits = images.groups["set"].value_counts()
         told = ", ".join(f"{count} of split {split}" for split, count in splits.items())
         about |= {"dataset": str(images.dataset.folder), "images": told}
-    unused = () if options.robustness and models else SIMULATED
-    unused += () if images is not None and models else REAL
+    simulated = options.robustness and bool(models)
+    real = images is not None and bool(models)
+    unused = (*(() if simulated else SIMULATED), *(() if real else REAL))
     settings = {n: v for n, v in asdict(options).items() if v is not None and n not in unused}
     return about | {"options": settings, "versions": versions()}
