@@ -11,6 +11,7 @@ from napari_cellseg.images.simulation import simulate_fluorescence
 from napari_cellseg.models.card import read_card, write_card
 from napari_cellseg.models.registry import find_model
 from napari_cellseg.training.augmentation import Augmentation, draw_scale
+from napari_cellseg.training.finetuning import remembering
 from napari_cellseg.training.finetuning.crops import ReviewedCrops, suited_augmentation
 from napari_cellseg.training.finetuning.images import UNSEEN, read_lesson
 from napari_cellseg.training.finetuning.presets import PRESETS, preset
@@ -92,7 +93,9 @@ def test_a_patch_has_the_size_of_objects_that_the_network_knows(tmp_path: Path) 
     assert 2 * np.sqrt(np.median(whole) / np.pi) == pytest.approx(card.diameter, rel=0.2)
 
 
-def test_pictures_to_remember_are_of_many_kinds() -> None:
+def test_pictures_to_remember_are_of_many_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind in ("FLUORESCENT", "STAINED", "BRIGHT"):
+        monkeypatch.setattr(remembering, kind, 1)
     images = remembered_images(1)
     kinds = {image.kind for image in images}
     assert {"grey", "colour"} <= kinds
