@@ -300,12 +300,12 @@ def test_no_confidence_is_told_as_certain(share: float, words: str) -> None:
 
 
 def test_cells_of_markdown_tables_keep_to_their_columns() -> None:
-    table = pd.DataFrame({"a|b": ["x|y", "z"], "n": [1234, 5], "v": [np.nan, 0.25]})
+    table = pd.DataFrame({"a|b": ["x|y", "z"], "n": [1234, 5], "v": [np.nan, 96.005]})
     assert markdown_table(table).splitlines() == [
         r"| a\|b | n | v |",
         "| --- | --- | --- |",
         r"| x\|y | 1,234 | – |",
-        "| z | 5 | 0.250 |",
+        "| z | 5 | 96 |",
     ]
 
 

@@ -121,7 +121,7 @@ def number(value: Any) -> str:
         return "–"
     if math.isinf(plain) or (plain.is_integer() and abs(plain) < 1e6):
         return f"{plain:g}"
-    return f"{plain:.3g}" if abs(plain) < 0.01 or abs(plain) >= 100 else f"{plain:.3f}"
+    return f"{plain:.3g}" if abs(plain) < 0.01 or abs(plain) >= 10 else f"{plain:.3f}"
 
 
 def spread(mean: float, sd: float, digits: int = 3) -> str:
