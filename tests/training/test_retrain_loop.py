@@ -139,6 +139,7 @@ def test_rounds_are_trained_compared_and_told(example, tmp_path, monkeypatch):
     assert counts.loc[["train", "val"], "images"].sum() == table["images"].iloc[-1]
 
 
+@pytest.mark.slow
 def test_the_loop_with_a_model_that_learns(example, tmp_path):
     pytest.importorskip("torch")
     table = example.main(short(tmp_path, "--objects", "3", "--set", "epochs=1", "--set", "steps=2"))
