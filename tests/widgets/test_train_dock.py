@@ -262,11 +262,18 @@ def test_without_pyqtgraph_there_is_a_table(qtbot, viewer: ViewerModel, folder: 
     dock.shut_down()
 
 
-@pytest.mark.parametrize("stops", [True, False])
-def test_closing_napari_asks(qtbot, dock: TrainDock, panel: TrainPanel, monkeypatch, stops: bool) -> None:
+def make_window(qtbot) -> QMainWindow:
+    """A window like napari's, with something in its middle."""
     window = QMainWindow()
     qtbot.addWidget(window)
     window.setCentralWidget(QWidget())
+    QWidget(window.centralWidget())
+    return window
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_closing_napari_asks(qtbot, dock: TrainDock, panel: TrainPanel, monkeypatch, stops: bool) -> None:
+    window = make_window(qtbot)
     holder = QWidget(window)
     dock.setParent(holder)
     asked = []
@@ -286,9 +293,7 @@ def test_closing_napari_asks(qtbot, dock: TrainDock, panel: TrainPanel, monkeypa
 def test_closing_without_a_training_does_not_ask(
     qtbot, dock: TrainDock, panel: TrainPanel, monkeypatch
 ) -> None:
-    window = QMainWindow()
-    qtbot.addWidget(window)
-    window.setCentralWidget(QWidget())
+    window = make_window(qtbot)
     dock.setParent(window)
     monkeypatch.setattr(train_closing.ClosingGuard, "ask", lambda guard: pytest.fail("asked"))
     window.show()

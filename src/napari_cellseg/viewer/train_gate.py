@@ -1,5 +1,6 @@
 """Whether a trained model replaces the old one: which one it is compared with, and the answer in words."""
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -53,6 +54,8 @@ def without_verdict(result: GateResult) -> str:
 def image_table(result: GateResult) -> pd.DataFrame:
     """The images of a comparison as the dock lists them."""
     table = result.images[["image", "old", "new", "difference"]].reset_index(drop=True)
+    for name, form in (("old", ".3f"), ("new", ".3f"), ("difference", "+.3f")):
+        table[name] = [_score(value, form) for value in table[name]]
     table.attrs["definitions"] = {
         "image": "An image that neither model learnt from.",
         "old": f"{result.metric} of {result.old} in this image.",
@@ -66,7 +69,14 @@ def class_table(result: GateResult) -> pd.DataFrame:
     """The classes of a comparison as the dock lists them; none where there is one class only."""
     columns = ["class", "old", "new", "verdict"]
     found = result.by_class[columns] if len(result.by_class) > 1 else result.by_class[columns].iloc[:0]
-    return found.reset_index(drop=True)
+    shown = found.reset_index(drop=True)
+    for name in ("old", "new"):
+        shown[name] = [_score(value, ".3f") for value in shown[name]]
+    return shown
+
+
+def _score(value: float, form: str) -> str:
+    return "–" if math.isnan(value) else format(value, form)
 
 
 def _parent(run: TrainingRun) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from qtpy.QtCore import QEvent, QObject
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
 QUESTION = (
@@ -49,8 +49,8 @@ class ClosingGuard(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Ask before the window closes; a program that closes its viewer is not asked."""
-        closes = event.type() == QEvent.Type.Close and watched is self._window and watched.isVisible()
-        if closes and watched.centralWidget().isVisible() and self._is_training() and not self.ask():
+        closes = event.type() == QEvent.Type.Close and watched is self._window and _shows_viewer(watched)
+        if closes and self._is_training() and not self.ask():
             event.ignore()
             return True
         return False
@@ -64,6 +64,12 @@ class ClosingGuard(QObject):
         box.setEscapeButton(keep)
         box.exec()
         return box.clickedButton() is stop
+
+
+def _shows_viewer(window: QMainWindow) -> bool:
+    """Whether a window still shows what is in its middle, which a program closes first."""
+    direct = Qt.FindChildOption.FindDirectChildrenOnly
+    return any(inner.isVisible() for inner in window.centralWidget().findChildren(QWidget, options=direct))
 
 
 def _main_window(widget: QWidget) -> QMainWindow | None:

@@ -14,7 +14,7 @@ from napari_cellseg.widgets.fields import NarrowCombo, Sentence, add_row, explai
 from napari_cellseg.widgets.number_table import NumberTable
 from napari_cellseg.widgets.train_previews import pixmap
 
-PICTURE = 108
+PICTURE = 96
 """Edge of a picture, pixels, so that three fit beside each other."""
 
 

@@ -93,7 +93,6 @@ class ModelsPanel(QWidget):
     def _build(self) -> None:
         explain(self.facts, "Cards", "What the cards of the selected models say, side by side.")
         self.facts.setRootIsDecorated(False)
-        self.facts.setAlternatingRowColors(True)
         self.facts.setMinimumHeight(160)
         self.facts.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.facts.header().setStretchLastSection(True)

@@ -109,10 +109,9 @@ class NextPanel(QWidget):
             self.list, "Images, the one to correct next first",
             "Double-click an image, or press Enter, to open it. The number is from 0 (learns little) to 1.",
         )  # fmt: skip
-        self.list.setAlternatingRowColors(True)
         self.list.setMinimumHeight(180)
         self.list.setWordWrap(True)
-        self.list.setSpacing(1)
+        self.list.setSpacing(3)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
