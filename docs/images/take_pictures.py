@@ -1,6 +1,8 @@
 """Takes the pictures of the guide, on a real or a virtual screen of 1366 × 768:
 
 xvfb-run -a -s "-screen 0 1366x768x24" python docs/images/take_pictures.py
+
+Those of the Train dock need what trains the bundled models: the extra ``train``.
 """
 
 import os
@@ -22,12 +24,14 @@ from napari_cellseg.datasets.annotation import object_table
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.events import drain
 from napari_cellseg.images.simulation import simulate_fluorescence, simulate_timelapse
+from napari_cellseg.images.simulation.scene import SimulatedImage
 from napari_cellseg.viewer import samples
 from napari_cellseg.viewer.correct_session import CorrectSession
 from napari_cellseg.viewer.dataset_adding import AddWhat
 from napari_cellseg.viewer.feature_rows import write_rows
 from napari_cellseg.viewer.jumping import jump_to_object
 from napari_cellseg.viewer.plot_points import PlotKind
+from napari_cellseg.viewer.recent_datasets import remember_dataset
 from napari_cellseg.viewer.reviewing import doubting
 from napari_cellseg.viewer.run_on import RunOn
 from napari_cellseg.widgets.correct_dock import CorrectDock
@@ -36,6 +40,7 @@ from napari_cellseg.widgets.evaluate_dock import EvaluateDock
 from napari_cellseg.widgets.measure_dock import MeasureDock
 from napari_cellseg.widgets.plot_canvas import Drag, PlotCanvas
 from napari_cellseg.widgets.segment_dock import SegmentDock
+from napari_cellseg.widgets.train_dock import TrainDock
 
 HERE = Path(__file__).resolve().parent
 
@@ -102,6 +107,7 @@ def main() -> None:
     correction(viewer)
     measurement(viewer)
     datasets(viewer, Path("nuclei"))
+    training(viewer, Path("dim nuclei"))
     viewer.close()
     unfinished(napari.Viewer())
 
@@ -259,6 +265,66 @@ def fill_dataset(dataset: Dataset) -> None:
         name = f"plate {1 + number // 6} {'ABC'[number % 3]}{1 + number}"
         group = f"plate {1 + number // 6}"
         dataset.add(field.image, field.labels, name=name, objects=table, group=group, pixel_size=0.5)
+
+
+def training(viewer: napari.Viewer, folder: Path) -> None:
+    """The Train dock: before, during and after a training of the bundled model; models; what comes next."""
+    for inner in list(viewer.window.dock_widgets.values()):
+        inner.parent().hide()
+    viewer.layers.clear()
+    dataset = Dataset.create(folder, ["nucleus"])
+    for number in range(11):
+        split = "train" if number < 6 else "val" if number < 7 else "test"
+        dim = dim_nuclei(number)
+        name = f"well B{number + 1}"
+        dataset.add(dim.image, dim.labels, name=name, split=split, classes="nucleus", pixel_size=0.5)
+    remember_dataset(folder)
+    dock = TrainDock(viewer)
+    viewer.window.add_dock_widget(dock, name="CellSeg train", area="right")
+    panel, far = dock.panel, 1200
+    panel.form.point.choose("cells:nuclei")
+    wait(panel.button.isEnabled)
+    panel.preflight.stop()
+    take(viewer, "train_form")
+    for name, value in {"epochs": 5, "steps": 8, "batch": 2, "edge": 96}.items():
+        panel.form.recipe.controls[name].setValue(value)
+    wait(panel.button.isEnabled)
+    panel.button.click()
+    wait(lambda: len(panel.session.watch.epochs()) >= 3, far)
+    panel.previews.buttons[0].click()
+    take(viewer, "train_running", true_colours=True)
+    wait(lambda: panel.gate.result is not None and not panel.work.running, far)
+    take(viewer, "train_gate", true_colours=True)
+    panel.gate.use.click()
+    wait(lambda: not panel.work.running, far)
+    dock.parent().raise_()
+    dock.tabs.setCurrentIndex(1)
+    settle()
+    dock.models.select("nuclei", "nuclei-mine")
+    take(viewer, "train_models")
+    ranked(viewer, dock, Path("plate 2"))
+
+
+def ranked(viewer: napari.Viewer, dock: TrainDock, folder: Path) -> None:
+    """The tab of the images to correct next, the first of them open."""
+    folder.mkdir()
+    for number in range(9):
+        tifffile.imwrite(folder / f"well C{number + 1}.tif", dim_nuclei(50 + number, number / 10).image)
+    dock.tabs.setCurrentIndex(2)
+    dock.next.use_paths([folder])
+    dock.next.button.click()
+    wait(lambda: dock.next.list.count() == 9, 1200)
+    dock.next.list.setCurrentRow(0)
+    dock.next.open.click()
+    take(viewer, "train_next")
+
+
+def dim_nuclei(seed: int, noise: float = 0.6) -> SimulatedImage:
+    """Nuclei that touch, in little light: more than the bundled model finds by itself."""
+    return simulate_fluorescence(
+        (160, 192), objects=16, touching=0.9, irregularity=0.25, texture=0.9, background=0.5, blur=2.5,
+        noise=noise, seed=seed,
+    )  # fmt: skip
 
 
 def lasso(canvas: PlotCanvas, corners: list[tuple[float, float]]) -> None:
