@@ -28,11 +28,15 @@ def test_a_lucky_epoch_stands_behind_a_stable_one() -> None:
 def test_of_each_network_not_too_many_vote(runs: list[list[float]], count: int, most: int) -> None:
     every = [c for i, scores in enumerate(runs) for c in candidates(f"{i}", scores)]
     chosen = pick(every, count, most)
-    assert len(chosen) == min(count, sum(min(most, len(scores)) for scores in runs))
+    best = max(c.score for c in every)
+    able = [sum(2 * score >= best for score in scores) for scores in runs]
+    assert len(chosen) == min(count, sum(min(most, n) for n in able))
+    assert all(2 * c.score >= best for c in chosen)
     assert len(set(chosen)) == len(chosen)
     for i in range(len(runs)):
         own = [c for c in chosen if c.member == f"{i}"]
-        assert own == ranked(candidates(f"{i}", runs[i]))[: len(own)]
+        learnt = [c for c in ranked(candidates(f"{i}", runs[i])) if 2 * c.score >= best]
+        assert own == learnt[: len(own)]
         assert len(own) <= most
 
 

@@ -7,6 +7,9 @@ from statistics import pstdev
 NEIGHBOURS = 2
 """Epochs before and after one that tell how stable it is."""
 
+LEAST = 0.5
+"""Networks whose score is below this share of the best one's have learnt too little to vote."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -62,7 +65,7 @@ def pick(found: Iterable[Candidate], count: int, most: int) -> list[Candidate]:
 
     The paper picks by "best validation metrics and stable performance", and no more precisely. Here those of
     the highest merit are taken, of each network at most `most`: neighbouring epochs of one network make the
-    same mistakes, and a vote is worth the differences.
+    same mistakes, and a vote is worth the differences. Epochs far behind the best (`LEAST`) don't vote.
 
     Parameters
     ----------
@@ -78,9 +81,13 @@ def pick(found: Iterable[Candidate], count: int, most: int) -> list[Candidate]:
     list of Candidate
         The highest merit first; fewer than `count` where there are no more.
     """
+    every = ranked(found)
+    least = LEAST * max((candidate.score for candidate in every), default=0.0)
     chosen: list[Candidate] = []
     taken: dict[str, int] = {}
-    for candidate in ranked(found):
+    for candidate in every:
+        if candidate.score < least:
+            continue
         if len(chosen) < count and taken.get(candidate.member, 0) < most:
             taken[candidate.member] = taken.get(candidate.member, 0) + 1
             chosen.append(candidate)
