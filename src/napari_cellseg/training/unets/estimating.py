@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import ceil, prod
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import torch
 
 from napari_cellseg.datasets.record import Entry
 from napari_cellseg.datasets.store import Dataset
-from napari_cellseg.errors import OutOfMemoryError, TrainingError
+from napari_cellseg.errors import CellSegWarning, OutOfMemoryError, TrainingError
 from napari_cellseg.events import Progress
 from napari_cellseg.models.networks.brightfield.network import BrightfieldUNet, create_network
 from napari_cellseg.training.measuring import device_words, peak_bytes, saved_bytes, timed
@@ -162,7 +163,9 @@ def _measure(recipe: UnetRecipe, member: MemberRecipe, device: str) -> Cost:
 
 def _steps(recipe: UnetRecipe, member: MemberRecipe, device: str, most: int) -> Cost:
     config = recipe.config(member)
-    network = create_network(config) if recipe.imagenet is None else BrightfieldUNet(config)
+    with catch_warnings():
+        simplefilter("ignore", CellSegWarning)  # of learning from scratch, which the training itself tells
+        network = create_network(config) if recipe.imagenet is None else BrightfieldUNet(config)
     learner = Learner(recipe, member, network, torch.device(device))
     learner.network.train()
     first = timed(lambda: _learn(learner, recipe, _batches(recipe, 1, 2)), device) / 2
