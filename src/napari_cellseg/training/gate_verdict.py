@@ -246,8 +246,9 @@ def class_notes(by_class: pd.DataFrame, cards: Sequence[ModelCard], names: Seque
     if (by_class["metric"] == "found").any():
         blind = [f"'{n}'" for n, card in zip(names, cards, strict=True) if len(card.classes) == 1]
         who = " and ".join(blind) or "one of the models"
+        verb = "do" if len(blind) > 1 else "does"
         notes.append(
-            f"{who} does not tell all classes apart; of those, only the share of objects that are found at "
+            f"{who} {verb} not tell all classes apart; of those, only the share of objects that are found at "
             f"all is compared."
         )
     return notes
