@@ -160,6 +160,7 @@ def test_pause_and_go_on(qtbot, panel: TrainPanel) -> None:
     click(qtbot, panel.job.pause_button)
     qtbot.waitUntil(lambda: panel.job.line.text().startswith("Paused"), timeout=TIMEOUT)
     assert panel.job.pause_button.text() == "&Go on"
+    assert "left" not in panel.job.line.text()
     click(qtbot, panel.job.pause_button)
     qtbot.waitUntil(lambda: panel.job.line.text().startswith("Training"), timeout=TIMEOUT)
     assert panel.job.pause_button.text() == "&Pause"

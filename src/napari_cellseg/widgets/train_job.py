@@ -6,6 +6,7 @@ from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_cellseg.events import Job, Progress, duration
 from napari_cellseg.viewer.train_session import TrainSession
+from napari_cellseg.viewer.train_watch import PAUSED
 from napari_cellseg.widgets.fields import explain
 from napari_cellseg.widgets.job_panel import JobPanel
 
@@ -52,7 +53,9 @@ class TrainJob(JobPanel):
 
     def _words(self, progress: Progress) -> str:
         left = self._session.watch.seconds_left()
+        parts = [part for part in (progress.stage, progress.detail) if part]
+        if progress.stage == PAUSED:
+            return ", ".join(parts)
         if left is None:
             return super()._words(progress)
-        parts = [part for part in (progress.stage, progress.detail) if part]
         return f"{', '.join(parts)}, at most about {duration(left)} left"
