@@ -20,9 +20,9 @@ from qtpy.QtWidgets import (
 from napari_cellseg.batch import BatchSummary, FileResult, find_images, segmenting_files
 from napari_cellseg.errors import CellSegError
 from napari_cellseg.events import Progress
-from napari_cellseg.images.reading import IMAGE_SUFFIXES
 from napari_cellseg.viewer.choices import SegmentChoices
 from napari_cellseg.widgets.fields import NarrowCombo, Sentence, add_row, explain, new_form, primary_button
+from napari_cellseg.widgets.image_dialogs import ask_image_files, ask_image_folder
 from napari_cellseg.widgets.job_panel import JobPanel
 from napari_cellseg.widgets.messages import ErrorBox
 
@@ -196,15 +196,12 @@ class ManyImages(QWidget):
         self.job.cancelled.connect(self._on_cancelled)
 
     def _on_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Folder with images")
-        if folder:
-            self.use_paths([Path(folder)])
+        if paths := ask_image_folder(self):
+            self.use_paths(paths)
 
     def _on_files(self) -> None:
-        patterns = " ".join(f"*{suffix}" for suffix in IMAGE_SUFFIXES)
-        files, _ = QFileDialog.getOpenFileNames(self, "Images", "", f"Images ({patterns});;All files (*)")
-        if files:
-            self.use_paths([Path(file) for file in files])
+        if paths := ask_image_files(self):
+            self.use_paths(paths)
 
     def _on_target(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder for results", self.target.text())

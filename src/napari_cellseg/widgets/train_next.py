@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cellseg.errors import CellSegError
-from napari_cellseg.images.reading import IMAGE_SUFFIXES
 from napari_cellseg.models.registry import list_models
 from napari_cellseg.viewer.dataset_rows import counted
 from napari_cellseg.viewer.recent_datasets import recent_datasets
@@ -37,6 +36,7 @@ from napari_cellseg.widgets.fields import (
     new_form,
     primary_button,
 )
+from napari_cellseg.widgets.image_dialogs import ask_image_files, ask_image_folder
 from napari_cellseg.widgets.job_panel import JobPanel
 from napari_cellseg.widgets.messages import ErrorBox
 
@@ -179,15 +179,12 @@ class NextPanel(QWidget):
             self.error.show_error(error)
 
     def _on_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Folder with images")
-        if folder:
-            self.use_paths([Path(folder)])
+        if paths := ask_image_folder(self):
+            self.use_paths(paths)
 
     def _on_files(self) -> None:
-        patterns = " ".join(f"*{suffix}" for suffix in IMAGE_SUFFIXES)
-        files, _ = QFileDialog.getOpenFileNames(self, "Images", "", f"Images ({patterns});;All files (*)")
-        if files:
-            self.use_paths([Path(file) for file in files])
+        if paths := ask_image_files(self):
+            self.use_paths(paths)
 
     def _on_save(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "Save the list", "next_images.csv", "CSV (*.csv)")

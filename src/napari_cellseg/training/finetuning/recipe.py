@@ -1,12 +1,11 @@
 """How a U-Net of this package is trained further on a user's corrected images."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from napari_cellseg.training.runs.recipe import JsonRecipe
+from napari_cellseg.training.runs.recipe import JsonRecipe, absolute_path, check_model_file
 
 STRIDE = 16
 """Edges of what a network sees are multiples of this, pixels."""
@@ -64,14 +63,12 @@ class FineTuneRecipe(JsonRecipe):
     @field_validator("data", "model", mode="before")
     @classmethod
     def _absolute(cls, value: Any) -> Any:
-        return str(Path(value).absolute()) if isinstance(value, str | Path) and str(value) else value
+        return absolute_path(value)
 
     @field_validator("model")
     @classmethod
     def _weights_file(cls, value: str) -> str:
-        if Path(value).suffix.lower() != ".onnx" or not re.match(r"[A-Za-z0-9]", Path(value).stem):
-            raise ValueError(f"model must be a file ending in .onnx, got '{value}'")
-        return value
+        return check_model_file(value, ".onnx")
 
     @field_validator("start", mode="before")
     @classmethod

@@ -1,7 +1,9 @@
 """What the recipes of all backends have in common: JSON values, errors in words, recipes with a name."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -33,6 +35,25 @@ class JsonRecipe(BaseModel):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             raise OptionError(f"This cannot be trained: {_in_words(error)}.") from error
+
+
+def absolute_path(value: Any) -> Any:
+    """A path as recipes hold it, wherever they are read; what is no path stays as it is."""
+    return str(Path(value).absolute()) if isinstance(value, str | Path) and str(value) else value
+
+
+def check_model_file(value: str, suffix: str) -> str:
+    """The path of a model to write.
+
+    Raises
+    ------
+    ValueError
+        Where it does not end in the suffix, or its name begins with neither a letter nor a digit.
+    """
+    path = Path(value)
+    if path.suffix.lower() != suffix or not re.match(r"[A-Za-z0-9]", path.stem):
+        raise ValueError(f"model must be a file ending in {suffix}, got '{value}'")
+    return value
 
 
 @dataclass(frozen=True, slots=True)

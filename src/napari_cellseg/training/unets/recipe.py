@@ -1,7 +1,6 @@
 """How an ensemble of bright-field U-Nets is trained: values for forms, commands, run folder and card."""
 
 import re
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -13,7 +12,7 @@ from napari_cellseg.models.networks.brightfield.config import (
     NetworkConfig,
     network_config,
 )
-from napari_cellseg.training.runs.recipe import JsonRecipe
+from napari_cellseg.training.runs.recipe import JsonRecipe, absolute_path, check_model_file
 from napari_cellseg.training.unets.augmentation import AugmentationConfig
 from napari_cellseg.training.unets.loss_config import LOSSES, LossConfig
 from napari_cellseg.training.unets.patches import EDGE, TargetConfig
@@ -172,7 +171,7 @@ class UnetRecipe(JsonRecipe):
     @field_validator("data", "model", mode="before")
     @classmethod
     def _absolute(cls, value: Any) -> Any:
-        return str(Path(value).absolute()) if isinstance(value, str | Path) and str(value) else value
+        return absolute_path(value)
 
     @field_validator("imagenet", mode="before")
     @classmethod
@@ -182,9 +181,7 @@ class UnetRecipe(JsonRecipe):
     @field_validator("model")
     @classmethod
     def _onnx_file(cls, value: str) -> str:
-        if Path(value).suffix.lower() != ".onnx" or not re.match(r"[A-Za-z0-9]", Path(value).stem):
-            raise ValueError(f"model must be a file ending in .onnx, got '{value}'")
-        return value
+        return check_model_file(value, ".onnx")
 
     @model_validator(mode="after")
     def _consistent(self) -> "UnetRecipe":

@@ -1,12 +1,17 @@
 """How a YOLO segmentation network is trained: one set of values for forms, commands, run folder and card."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from napari_cellseg.training.runs.recipe import JsonRecipe, Preset, preset_values
+from napari_cellseg.training.runs.recipe import (
+    JsonRecipe,
+    Preset,
+    absolute_path,
+    check_model_file,
+    preset_values,
+)
 
 FAMILIES = {
     "yolov8": ("n", "s", "m", "l", "x"),
@@ -108,14 +113,12 @@ class YoloRecipe(JsonRecipe):
     @field_validator("data", "model", mode="before")
     @classmethod
     def _absolute(cls, value: Any) -> Any:
-        return str(Path(value).absolute()) if isinstance(value, str | Path) and str(value) else value
+        return absolute_path(value)
 
     @field_validator("model")
     @classmethod
     def _weights_file(cls, value: str) -> str:
-        if Path(value).suffix.lower() != ".pt" or not re.match(r"[A-Za-z0-9]", Path(value).stem):
-            raise ValueError(f"model must be a file ending in .pt, got '{value}'")
-        return value
+        return check_model_file(value, ".pt")
 
     @field_validator("start", mode="before")
     @classmethod
