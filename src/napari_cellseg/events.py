@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 Result = TypeVar("Result")
+Told = TypeVar("Told")
+Retold = TypeVar("Retold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,19 @@ def drain(job: "Job[Result]", progress: Callable[[Progress], object] | None = No
             return result
         if progress is not None:
             progress(step)
+
+
+def relay(
+    job: Generator[Told, None, Result], change: Callable[[Told], Retold]
+) -> Generator[Retold, None, Result]:
+    """A job whose steps are changed on their way, as those of a part of a longer job; returns its result."""
+    while True:
+        try:
+            step = next(job)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        yield change(step)
 
 
 def duration(seconds: float) -> str:

@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -14,7 +15,7 @@ from napari_cellseg.batch.files import Outputs, distinct_stems, find_images
 from napari_cellseg.batch.records import Request, fingerprint, finished_record
 from napari_cellseg.batch.results import BatchSummary, FileResult
 from napari_cellseg.errors import CellSegError, CellSegWarning, OptionError
-from napari_cellseg.events import Job, Progress
+from napari_cellseg.events import Job, Progress, relay
 from napari_cellseg.images.axes import resolve_axes
 from napari_cellseg.images.reading import ImageFile, PixelSize, read_image
 from napari_cellseg.labels.writing import FORMATS, write_labels, write_map
@@ -135,7 +136,7 @@ def _one_file(
             keywords["pixel_size"] = file.pixel_size
         _check_format(file, keywords["axes"], request.format)
         with closing(segmenting(file.data, model, device=device, **keywords)) as job:
-            segmentation = yield from _report(job, path, place)
+            segmentation = yield from relay(job, partial(_step_of, path, place))
         _write(segmentation, outputs, file, source, request)
     except CellSegError as error:
         return _failed(path, start, str(error))
@@ -148,17 +149,10 @@ def _one_file(
     return FileResult(path, "done", outputs.labels, len(segmentation.features), seconds, warnings=told)
 
 
-def _report(job: Job[Segmentation], path: Path, place: tuple[int, int]) -> Job[Segmentation]:
-    """The job's result; on the way, its progress as that of a file among many."""
-    done, total = place
-    while True:
-        try:
-            step = next(job)
-        except StopIteration as stop:
-            segmentation: Segmentation = stop.value
-            return segmentation
-        share = f": {step.fraction:.0%}" if step.stage == "Segmenting" else ""
-        yield Progress(STAGE, done, total, path.name + share, step)
+def _step_of(path: Path, place: tuple[int, int], step: Progress) -> Progress:
+    """The progress of a file as that of many."""
+    share = f": {step.fraction:.0%}" if step.stage == "Segmenting" else ""
+    return Progress(STAGE, *place, path.name + share, step)
 
 
 def _failed(path: Path, start: float, reason: str) -> FileResult:

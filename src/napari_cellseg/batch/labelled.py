@@ -1,7 +1,8 @@
 """Label images on the disk with their images, and what is measured of each put into one table."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from napari_cellseg.errors import CellSegError, ImageError, OptionError
 from napari_cellseg.evaluation.files import ENDINGS, FEATURES, image_name
-from napari_cellseg.events import Job, Progress
+from napari_cellseg.events import Job, Progress, relay
 from napari_cellseg.features.tables import table_provenance
 from napari_cellseg.images.reading import (
     ImageFile,
@@ -190,7 +191,8 @@ def measuring_each(
         try:
             opened = _opened(file, reading)
             units[opened.unit] = file.name
-            table = yield from _within(measure(opened), i, len(files), file.name)
+            within = Progress(STAGE, i, len(files), file.name)
+            table = yield from relay(measure(opened), partial(_step_of, within))
         except CellSegError as error:
             failures[str(file.labels)] = str(error)
             continue
@@ -205,15 +207,9 @@ def measuring_each(
     return MeasuredFiles(joined, failures)
 
 
-def _within(job: Job[pd.DataFrame], done: int, total: int, name: str) -> Job[pd.DataFrame]:
+def _step_of(file: Progress, step: Progress) -> Progress:
     """The progress of one file as that of many."""
-    while True:
-        try:
-            step = next(job)
-        except StopIteration as stop:
-            table: pd.DataFrame = stop.value
-            return table
-        yield Progress(STAGE, done, total, name, step)
+    return replace(file, payload=step)
 
 
 def _opened(file: LabelledFile, reading: Reading) -> OpenedLabels:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from napari_cellseg.evaluation.tables import (
     resampled_values,
     resampling_units,
 )
-from napari_cellseg.events import Job, Progress, drain
+from napari_cellseg.events import Job, Progress, drain, relay
 from napari_cellseg.statistics.paired import PairedDifference, paired_difference
 from napari_cellseg.statistics.resampling import Interval, jackknife_interval, percentile_interval
 
@@ -193,14 +194,13 @@ def comparing(predictions: Mapping[str, Any], truth: Any, **options: Any) -> Job
     reports: dict[str, Report] = {}
     for name, prediction in predictions.items():
         job = evaluating(prediction, truth, **options)
-        while True:
-            try:
-                step = next(job)
-            except StopIteration as stop:
-                reports[name] = stop.value
-                break
-            yield Progress(step.stage, step.done, step.total, f"{name}: {step.detail}")
+        reports[name] = yield from relay(job, partial(_named, name))
     return reports
+
+
+def _named(name: str, step: Progress) -> Progress:
+    """A step of one prediction as that of several."""
+    return Progress(step.stage, step.done, step.total, f"{name}: {step.detail}")
 
 
 def evaluate_many(

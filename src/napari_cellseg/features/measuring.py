@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_cellseg.errors import OptionError
-from napari_cellseg.events import Job, Progress, drain
+from napari_cellseg.events import Job, Progress, drain, relay
 from napari_cellseg.features.aligned import AlignedPlanes, align, resolve_spacing
 from napari_cellseg.features.choosing import Chosen, choose_features, kept_columns
 from napari_cellseg.features.feature import Columns, Feature
@@ -17,7 +17,7 @@ from napari_cellseg.features.found import FoundObjects
 from napari_cellseg.features.joining import INDEX, check_known, classes_of, join, kinds_of
 from napari_cellseg.features.objects import Objects
 from napari_cellseg.features.registry import unit_of
-from napari_cellseg.features.running import Extra, relay, run_aside, run_extra, run_groups
+from napari_cellseg.features.running import Extra, run_aside, run_extra, run_groups
 
 STAGE = "Measuring"
 PARTS = 100

@@ -21,7 +21,6 @@ SMALL = 1 << 16
 """Pixels of boxes up to which objects are measured at once, which takes less time than to start a thread."""
 
 Result = TypeVar("Result")
-Step = TypeVar("Step")
 Extra = Callable[..., float]
 Share = Generator[float, None, Result]
 """Yields the finished share, 0 to 1, and returns a result."""
@@ -110,17 +109,6 @@ def run_aside(function: Callable[[], Result], at_once: bool = False) -> "Share[R
         return future.result()
     finally:
         pool.shutdown(wait=False)
-
-
-def relay(job: "Share[Result]", change: Callable[[float], Step]) -> "Generator[Step, None, Result]":
-    """A job whose steps are changed on their way; returns its result."""
-    while True:
-        try:
-            share = next(job)
-        except StopIteration as stop:
-            result: Result = stop.value
-            return result
-        yield change(share)
 
 
 def run_extra(extra: Mapping[str, Extra], objects: Objects, image: NDArray[Any] | None) -> "Share[Columns]":

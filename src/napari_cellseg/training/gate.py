@@ -15,7 +15,7 @@ from napari_cellseg.evaluation.classes import BACKGROUND
 from napari_cellseg.evaluation.evaluating import evaluating
 from napari_cellseg.evaluation.metrics import Metric
 from napari_cellseg.evaluation.results import Report
-from napari_cellseg.events import Job, Progress, drain
+from napari_cellseg.events import Job, Progress, drain, relay
 from napari_cellseg.images.channels import Channel
 from napari_cellseg.models.protocols import Model
 from napari_cellseg.models.registry import load_model
@@ -188,7 +188,12 @@ class Trial:
             tables[sample.name] = sample.annotation.objects
         classes = tables if self.classes else None
         job = evaluating(found, truth, groups=self.images.groups, truth_classes=classes)
-        return (yield from _within(job, (2 * position + 1) * total, 4 * total, name))
+        before = (2 * position + 1) * total
+
+        def within(step: Progress) -> Progress:
+            return Progress(STAGE, before + step.done, 4 * total, f"{name}: evaluating {step.detail}")
+
+        return (yield from relay(job, within))
 
     def _segmented(self, sample: Sample, model: Model, path: Path) -> Segmentation:
         channel = model.card.recipe.get("channel") if self.channel is None else self.channel
@@ -253,17 +258,6 @@ class Trial:
             )
             for row in rows[loss > 0].head(most).itertuples()
         )
-
-
-def _within(job: Job[Report], done: int, total: int, name: str) -> Job[Report]:
-    """An evaluation as the end of a model's trial."""
-    while True:
-        try:
-            step = next(job)
-        except StopIteration as stop:
-            report: Report = stop.value
-            return report
-        yield Progress(STAGE, done + step.done, total, f"{name}: evaluating {step.detail}")
 
 
 def _reviewed(candidates: Candidates, ignored: NDArray[np.bool_]) -> Candidates:
