@@ -17,8 +17,9 @@ import tifffile
 import napari_cellseg
 from napari_cellseg import batch, doctor
 from napari_cellseg.cli import main, terminal
-from napari_cellseg.cli.app import parse_channel, parse_diameter, parse_pixel_size
+from napari_cellseg.cli.app import parse_diameter, parse_pixel_size
 from napari_cellseg.cli.demo import OUTLINE, outlined
+from napari_cellseg.cli.options import parse_channel
 from napari_cellseg.errors import CellSegWarning, OptionError
 from napari_cellseg.events import Progress
 from napari_cellseg.images.reading import read_image

@@ -334,7 +334,7 @@ def test_the_dock_works_on_the_proxy_that_napari_hands_out(qtbot, viewer: Viewer
     dock.shut_down()
 
 
-def test_a_used_model_is_chosen_in_the_segment_dock(qtbot, make_napari_viewer, folder: Path) -> None:
+def test_a_used_model_is_chosen_in_segment_and_next_images(qtbot, make_napari_viewer, folder: Path) -> None:
     viewer = make_napari_viewer()
     dock = TrainDock(viewer, tiny_points)
     viewer.window.add_dock_widget(dock, name="CellSeg train")
@@ -348,6 +348,7 @@ def test_a_used_model_is_chosen_in_the_segment_dock(qtbot, make_napari_viewer, f
         click(qtbot, dock.panel.gate.use)
     assert chosen.currentData() == "nuclei-mine"
     assert segment.panel.choices().model == "nuclei-mine"
+    assert dock.next.model.currentData() == "nuclei-mine"
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from napari_cellseg.cli import (
     report,
     train,
 )
+from napari_cellseg.cli.options import DEVICE, TRUST, channel_option, parse_channel
 from napari_cellseg.cli.terminal import FAILURE, ProgressView, guarded, one_or_two, print_error, run_job
 from napari_cellseg.errors import OptionError
 from napari_cellseg.events import Progress
@@ -75,19 +76,12 @@ def segment(
     model: Annotated[
         str, typer.Option("--model", "-m", help="A model's name (see: models list), or its file.")
     ] = "nuclei",
-    device: Annotated[
-        str, typer.Option(help="auto (a GPU if there is one that works), cpu, cuda, or cuda:N.")
-    ] = "auto",
+    device: Annotated[str, DEVICE] = "auto",
     confidence: Annotated[
         float | None,
         typer.Option(help="Keep objects from this confidence on, 0 to 1.", show_default="the model's"),
     ] = None,
-    channel: Annotated[
-        str | None,
-        typer.Option(
-            help="Channel number from 0, several to average (0,2), mean, or max.", show_default="the first"
-        ),
-    ] = None,
+    channel: Annotated[str | None, channel_option("the first")] = None,
     axes: Annotated[
         str | None,
         typer.Option(
@@ -124,10 +118,7 @@ def segment(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are there, finished ones too.")
     ] = False,
-    trust: Annotated[
-        bool,
-        typer.Option("--trust", help="Trust the model's file, a .pt that can run code, from now on."),
-    ] = False,
+    trust: Annotated[bool, TRUST] = False,
 ) -> None:
     """Segment images; write NAME_labels.tif, NAME_features.csv and NAME_provenance.json for each.
 
@@ -200,7 +191,7 @@ def demo(
             "--headless", metavar="OUT", help="Write image, labels, table and overlay to this folder instead."
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")] = "auto",
+    device: Annotated[str, DEVICE] = "auto",
 ) -> None:
     """Segment a real image that is installed already, and show it in napari.
 
@@ -239,25 +230,6 @@ def doctor() -> None:
         typer.echo(f"{problems} {'problem' if problems == 1 else 'problems'} found.")
         raise typer.Exit(1)
     typer.echo("No problems found.")
-
-
-def parse_channel(text: str | None) -> int | tuple[int, ...] | str | None:
-    """Channel of the command line: ``"1"``, ``"0,2"``, ``"mean"``, ``"max"``.
-
-    Raises
-    ------
-    OptionError
-        Where it is none of these.
-    """
-    if text is None or text in ("mean", "max"):
-        return text
-    try:
-        numbers = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise OptionError(
-            f"--channel must be a number from 0, several with commas (0,2), mean, or max, not {text!r}."
-        ) from None
-    return numbers[0] if len(numbers) == 1 else numbers
 
 
 def parse_pixel_size(text: str | None) -> float | tuple[float, float] | None:

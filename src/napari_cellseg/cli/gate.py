@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_cellseg.cli.evaluate import UNDEFINED, aligned
+from napari_cellseg.cli.options import DEVICE, channel_option, parse_channel
 from napari_cellseg.cli.terminal import print_error, run_job
 
 if TYPE_CHECKING:
@@ -41,13 +42,7 @@ def gate(
         ),
     ] = None,
     metric: Annotated[str, typer.Option(help="What decides: F1, AP50, AP50_95, PQ, AJI, Dice, ….")] = "F1",
-    channel: Annotated[
-        str | None,
-        typer.Option(
-            help="Channel number from 0, several to average (0,2), mean, or max.",
-            show_default="what each model was trained on, else the first",
-        ),
-    ] = None,
+    channel: Annotated[str | None, channel_option("what each model was trained on, else the first")] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -58,7 +53,7 @@ def gate(
             show_default="nothing is written",
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")] = "auto",
+    device: Annotated[str, DEVICE] = "auto",
     trust: Annotated[
         bool,
         typer.Option("--trust", help="Trust both models' files, .pt that can run code, from now on."),
@@ -68,7 +63,6 @@ def gate(
 
     The verdict is better, worse, not distinguishable, or cannot be told, with the scores it rests on.
     """
-    from napari_cellseg.cli.app import parse_channel
     from napari_cellseg.models.trust import PICKLE_SUFFIXES, trust_file
     from napari_cellseg.training.gate import gating
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from napari_cellseg.cli.evaluate import UNDEFINED, aligned
+from napari_cellseg.cli.options import DEVICE, TRUST, channel_option, parse_channel
 from napari_cellseg.cli.terminal import FAILURE, run_job
 from napari_cellseg.outputs import make_folder
 
@@ -40,23 +41,14 @@ def next_images(
             "--out", "-o", metavar="TABLE", help="Write all rows as CSV.", show_default="not written"
         ),
     ] = None,
-    channel: Annotated[
-        str | None,
-        typer.Option(
-            help="Channel number from 0, several to average (0,2), mean, or max.", show_default="the first"
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")] = "auto",
-    trust: Annotated[
-        bool,
-        typer.Option("--trust", help="Trust the model's file, a .pt that can run code, from now on."),
-    ] = False,
+    channel: Annotated[str | None, channel_option("the first")] = None,
+    device: Annotated[str, DEVICE] = "auto",
+    trust: Annotated[bool, TRUST] = False,
 ) -> None:
     """Rank images by how much correcting them would teach the model; the one to correct next first.
 
     Images that cannot be read are last, with the reason; the exit code is then 2.
     """
-    from napari_cellseg.cli.app import parse_channel
     from napari_cellseg.evaluation.writing import write_table
     from napari_cellseg.models.trust import trust_file
     from napari_cellseg.training.next_images import ranking

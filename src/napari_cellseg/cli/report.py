@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from napari_cellseg.cli.options import DEVICE, one_channel
 from napari_cellseg.cli.terminal import run_job
 from napari_cellseg.errors import OptionError
 
@@ -65,19 +66,18 @@ def report(
     size: Annotated[
         str, typer.Option(metavar="ROWS,COLUMNS", help="Size of the simulated fields, pixels.")
     ] = "520,704",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")] = "auto",
+    device: Annotated[str, DEVICE] = "auto",
 ) -> None:
     """Write the tables of the bright-field literature for models, a dataset and training runs.
 
     report.md shows all; each table is a CSV beside it. What cannot be made of what is given is left out.
     """
-    from napari_cellseg.cli.train import parse_channel
     from napari_cellseg.training.unets.report import ReportOptions, reporting
     from napari_cellseg.training.unets.report_robustness import SEEDS
 
     options = ReportOptions(
         split=split,
-        channel=parse_channel(channel),  # type: ignore[arg-type]
+        channel=one_channel(channel),  # type: ignore[arg-type]
         confidence=confidence,
         baseline=baseline,
         pattern=pattern,

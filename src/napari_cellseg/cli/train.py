@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_cellseg.cli.options import one_channel
 from napari_cellseg.cli.terminal import ProgressView, print_error, run_job
 from napari_cellseg.errors import OptionError, OutputError, TrainingError
 from napari_cellseg.events import Job, Progress, duration
@@ -144,7 +145,7 @@ def train(
         "batch": batch,
         "imgsz": imgsz,
         "scale": scale,
-        "channel": parse_channel(channel),
+        "channel": one_channel(channel),
         "single_class": single_class or None,
         "best_by": best_by,
         "patience": patience,
@@ -199,11 +200,6 @@ def _estimate_words(recipe: "Recipe") -> str:
     found = run_job(estimating(recipe))
     time, memory = duration(found.seconds), f"{found.memory / 1e9:.1f} GB of memory"
     return f"At most about {time} and {memory} on {found.device}; {found.words}"
-
-
-def parse_channel(text: str | None) -> int | str | None:
-    """Channel of the command line: a number where it is one."""
-    return int(text) if text is not None and text.isdecimal() else text
 
 
 def parse_settings(texts: list[str]) -> dict[str, Any]:

@@ -48,7 +48,9 @@ class TrainDock(Dock):
             self._connections.at_end(job.close_job())
 
     def _on_used(self, entry: ModelEntry) -> None:
-        """Choose a new model in the Segment dock, which is opened or comes to the front."""
+        """Choose a new model for the next images, and in the Segment dock, which comes to the front."""
+        self.next.refresh()
+        self.next.model.choose(entry.card.name)
         window = getattr(self._viewer, "window", None)
         if window is not None:
             dock, segment = window.add_plugin_dock_widget(PLUGIN, SEGMENT, tabify=True)

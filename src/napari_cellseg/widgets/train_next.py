@@ -100,7 +100,7 @@ class NextPanel(QWidget):
         add_row(
             form, "&Images", self.source, "Images that nobody has corrected yet.", self.folder, self.files
         )  # fmt: skip
-        add_row(form, "&Model", self.model, "The model that is to get better. Default: nuclei.")
+        add_row(form, "&Model", self.model, "The model that is to get better: nuclei, or one you trained.")
         add_row(
             form, "Data&set", self.data,
             "What was corrected so far: images unlike it come first, those that it has last.",
