@@ -51,6 +51,14 @@ def test_scale_stays_in_its_limits(diameter: float) -> None:
     assert (scales <= settings.scale_high).all()
 
 
+@pytest.mark.parametrize(("diameter", "seen"), [(12.0, 24.0), (30.0, 30.0), (100.0, 39.0)])
+def test_images_come_at_the_scale_at_which_they_will_be_segmented(diameter: float, seen: float) -> None:
+    rng = np.random.default_rng(0)
+    settings = Augmentation(own=1.0, own_low=16.0, own_high=64.0, scale_low=0.1, scale_high=3.0)
+    scales = np.array([draw_scale(diameter, settings, rng) for _ in range(300)])
+    assert np.median(scales) * diameter == pytest.approx(seen, rel=0.03)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_intensity_keeps_shape_and_range(channels: int) -> None:
     rng = np.random.default_rng(3)
@@ -94,6 +102,15 @@ def test_an_emphasised_set_is_drawn_more_often() -> None:
     plain, emphasised = sampling_weights(samples()), sampling_weights(samples(), {"b": 2.0})
     assert emphasised.sum() == pytest.approx(1)
     assert emphasised[-1] / emphasised[0] == pytest.approx(2 * plain[-1] / plain[0])
+
+
+def test_the_last_crops_are_drawn_with_other_strengths() -> None:
+    late = Augmentation(own=1.0, rotate=0.0, diameter_low=40.0, diameter_high=41.0)
+    plain, other = CropSource(samples(), 64, Augmentation()), CropSource(samples(), 64, late)
+    both = CropSource(samples(), 64, Augmentation(), finish=(4, late))
+    assert np.array_equal(both.crop(3)[0], plain.crop(3)[0])
+    assert np.array_equal(both.crop(4)[0], other.crop(4)[0])
+    assert not np.array_equal(plain.crop(4)[0], other.crop(4)[0])
 
 
 def test_a_crop_depends_only_on_seed_and_number() -> None:

@@ -1,6 +1,7 @@
 """Targets of a pixel model."""
 
 import numpy as np
+import pytest
 from scipy.ndimage import distance_transform_edt
 
 from napari_cellseg.training.targets import (
@@ -82,3 +83,14 @@ def test_crumbs_have_no_weight() -> None:
     weight = pixel_targets(labels).weight
     assert not weight[2].any()
     assert (weight[10:16, 10:16] > 1).all()
+
+
+def test_small_objects_count_as_much_as_large_ones() -> None:
+    labels = np.zeros((60, 60), np.int32)
+    labels[2:5, 2:6] = 1  # 12 pixels
+    labels[10:18, 10:18] = 2  # 64
+    labels[30:50, 30:50] = 3  # 400
+    weight = pixel_targets(labels).weight
+    assert weight[labels == 1].mean() == pytest.approx(12)
+    assert weight[labels == 2].sum() == pytest.approx(260)
+    assert weight[labels == 3].mean() == pytest.approx(1)

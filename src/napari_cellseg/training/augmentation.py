@@ -22,7 +22,11 @@ class Augmentation:
     diameter_low, diameter_high : float
         The scale is drawn so that an image's median object diameter lands between these, in pixels.
     own : float
-        Probability that an image nearly keeps its own scale instead.
+        Probability that an image comes nearly at the scale at which it will be segmented instead: its own, if
+    own_low, own_high : float
+        the median diameter lies between these,
+    small, large : float
+        else the one that brings the diameter here, in pixels.
     scale_low, scale_high : float
         Limits of the scale.
     rotate : float
@@ -37,6 +41,10 @@ class Augmentation:
     diameter_low: float = 10.0
     diameter_high: float = 56.0
     own: float = 0.4
+    own_low: float = 0.0
+    own_high: float = np.inf
+    small: float = 24.0
+    large: float = 39.0
     scale_low: float = 0.4
     scale_high: float = 2.5
     rotate: float = 0.5
@@ -54,7 +62,10 @@ def draw_scale(diameter: float, settings: Augmentation, rng: np.random.Generator
     if diameter <= 0:
         return float(np.exp(rng.uniform(np.log(0.6), np.log(1.8))))
     if rng.random() < settings.own:
-        scale = float(np.exp(rng.normal(0.0, 0.15)))
+        usual = diameter
+        if not settings.own_low <= diameter <= settings.own_high:
+            usual = settings.small if diameter < settings.own_low else settings.large
+        scale = float(usual / diameter * np.exp(rng.normal(0.0, 0.15)))
     else:
         goal = np.exp(rng.uniform(np.log(settings.diameter_low), np.log(settings.diameter_high)))
         scale = float(goal / diameter)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from napari_cellseg.models.networks.session import open_maps
 from napari_cellseg.training.augmentation import Augmentation
 from napari_cellseg.training.samples import CropSource, read_samples
 from napari_cellseg.training.scoring import Predict, pool_scores, score_samples
+
+if TYPE_CHECKING:
+    from napari_cellseg.training.pixel import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class BundledModel:
         Arguments of `napari_cellseg.models.networks.unet.UNetShape`, which needs PyTorch to be imported.
     restarts : tuple of int
         Steps at which the schedule of the learning rate starts anew.
+    finish : Augmentation, optional
+        Strengths from the last restart on.
     """
 
     sources: tuple[str, ...]
@@ -60,14 +65,26 @@ class BundledModel:
     confidence: float = 0.5
     shape: dict[str, Any] = field(default_factory=dict)
     restarts: tuple[int, ...] = ()
+    finish: Augmentation | None = None
 
 
 MODELS = {
     "nuclei": BundledModel(
         sources=("dsb2018", "bbbc039", "bitdepth"),
-        emphasis={"bbbc039": 1.6, "bitdepth": 1.4},
+        emphasis={"bbbc039": 2.0, "bitdepth": 1.5},
+        decoding=VoteDecoding(foreground=0.55, iterations=2),
         shape={"deeper": (0, 1, 1), "detail": 8, "compand": True},
-        restarts=(6494, 15278, 20831),
+        restarts=(6494, 15278, 20831, 27058),
+        finish=Augmentation(
+            own=0.75,
+            own_low=16.0,
+            own_high=64.0,
+            scale_high=3.0,
+            blur=0.12,
+            noise=0.2,
+            shade=0.2,
+            invert=0.04,
+        ),
     ),
     "phase": BundledModel(
         sources=("usiigaci",),
@@ -161,14 +178,6 @@ def train_model(name: str, options: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(options.threads)
     model = MODELS[name]
     samples = read_samples(options.data, model.sources, "train")
-    source = CropSource(
-        samples,
-        model.edge,
-        model.augmentation,
-        empty=model.empty,
-        emphasis=model.emphasis,
-        seed=options.seed,
-    )
     shape = UNetShape(**model.shape)
     start = None if options.start is None else grown(load_weights(options.start), shape)
     recipe = Recipe(
@@ -178,6 +187,15 @@ def train_model(name: str, options: argparse.Namespace) -> dict[str, Any]:
         restarts=model.restarts if start is None else (),
     )
     recipe = replace(recipe, steps=options.steps or recipe.steps)
+    source = CropSource(
+        samples,
+        model.edge,
+        model.augmentation,
+        empty=model.empty,
+        emphasis=model.emphasis,
+        finish=_finish(model, recipe),
+        seed=options.seed,
+    )
     run = Run(recipe, source, options.out, resume=options.resume, minutes=options.minutes, start=start)
     network = run.average.network
     for progress in run.training():
@@ -194,6 +212,13 @@ def train_model(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "images": len(samples),
         "scores": score_file(onnx, options.data, model, threads=options.threads),
     }
+
+
+def _finish(model: BundledModel, recipe: "Recipe") -> tuple[int, Augmentation] | None:
+    """Crop from which on the last strengths hold, and these."""
+    if model.finish is None:
+        return None
+    return max(recipe.restarts, default=0) * recipe.batch, model.finish
 
 
 def export_network(network: Any, folder: Path, name: str) -> float:

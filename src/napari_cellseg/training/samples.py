@@ -128,6 +128,8 @@ class CropSource:
         Share of crops that are noise without any object.
     emphasis : mapping of str to float, optional
         How much more often than by `sampling_weights` alone the images of a set are drawn; 1 where absent.
+    finish : tuple of int and Augmentation, optional
+        From this crop on, other strengths.
     seed : int
         Of every draw.
     """
@@ -140,12 +142,14 @@ class CropSource:
         *,
         empty: float = 0.03,
         emphasis: Mapping[str, float] | None = None,
+        finish: tuple[int, Augmentation] | None = None,
         seed: int = 0,
     ) -> None:
         self.samples = samples
         self.edge = edge
         self.augmentation = augmentation
         self.empty = empty
+        self.finish = finish
         self.seed = seed
         self._ranges = [intensity_range(s.image) for s in samples]
         self._cumulative = np.cumsum(sampling_weights(samples, emphasis))
@@ -158,18 +162,25 @@ class CropSource:
     def raw_crop(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """Image (edge, edge, 3) and labels of one crop."""
         rng = np.random.default_rng((self.seed, number))
+        settings = self._settings(number)
         if rng.random() < self.empty:
             return empty_image(self.edge, rng), np.zeros((self.edge, self.edge), np.int32)
         index = min(int(np.searchsorted(self._cumulative, rng.random())), len(self.samples) - 1)
         sample = self.samples[index]
-        scale = draw_scale(sample.diameter, self.augmentation, rng)
-        matrix = draw_transform(scale, self.augmentation, rng)
+        scale = draw_scale(sample.diameter, settings, rng)
+        matrix = draw_transform(scale, settings, rng)
         centre = self._centre(sample, scale, rng)
         image, corner = self._window(index, matrix, centre)
         labels = sample.labels[corner[0] : corner[2], corner[1] : corner[3]]
         middle = (centre[0] - corner[0], centre[1] - corner[1])
         image, labels = warp_crop(image, labels, matrix, middle, self.edge)
-        return augment_intensity(image, self.augmentation, rng), labels
+        return augment_intensity(image, settings, rng), labels
+
+    def _settings(self, number: int) -> Augmentation:
+        """Strengths for a crop."""
+        if self.finish is None or number < self.finish[0]:
+            return self.augmentation
+        return self.finish[1]
 
     def _centre(self, sample: Sample, scale: float, rng: np.random.Generator) -> tuple[float, float]:
         """Middle of the crop, kept away from the border as far as the crop fits into the image."""

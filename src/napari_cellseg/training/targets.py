@@ -165,7 +165,7 @@ def _fill(pieces, distance, centres, areas, peaks):  # type: ignore[no-untyped-d
             offsets[0, y, x] = (centres[p, 0] - y) / OFFSET_UNIT
             offsets[1, y, x] = (centres[p, 1] - x) / OFFSET_UNIT
             if areas[p] >= SMALLEST:
-                weight[y, x] = min(5.0, max(0.4, 20.0 / np.sqrt(areas[p])))
+                weight[y, x] = min(12.0, max(0.4, 20.0 / np.sqrt(areas[p]), 260.0 / areas[p]))
     return foreground, normalised, offsets, weight
 
 
