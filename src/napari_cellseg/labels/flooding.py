@@ -12,7 +12,7 @@ from napari_cellseg.labels.spacing import Spacing, pixel_lengths
 NECK = 0.9
 """Two parts are two where the neck is narrower than this share of the smaller part's width."""
 
-SHALLOW = 0.5
+SHALLOW = 0.75
 """Differences of depth up to this many pixels come from the pixel grid."""
 
 SMALLEST = 0.25
