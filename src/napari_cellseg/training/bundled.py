@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +23,6 @@ from napari_cellseg.models.networks.session import open_maps
 from napari_cellseg.training.augmentation import Augmentation
 from napari_cellseg.training.samples import CropSource, read_samples
 from napari_cellseg.training.scoring import Predict, pool_scores, score_samples
-
-if TYPE_CHECKING:
-    from napari_cellseg.training.pixel import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,13 +184,14 @@ def train_model(name: str, options: argparse.Namespace) -> dict[str, Any]:
         restarts=model.restarts if start is None else (),
     )
     recipe = replace(recipe, steps=options.steps or recipe.steps)
+    last = max(recipe.restarts, default=0)
     source = CropSource(
         samples,
         model.edge,
         model.augmentation,
         empty=model.empty,
         emphasis=model.emphasis,
-        finish=_finish(model, recipe),
+        finish=None if model.finish is None else (last * recipe.batch, model.finish),
         seed=options.seed,
     )
     run = Run(recipe, source, options.out, resume=options.resume, minutes=options.minutes, start=start)
@@ -212,13 +210,6 @@ def train_model(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "images": len(samples),
         "scores": score_file(onnx, options.data, model, threads=options.threads),
     }
-
-
-def _finish(model: BundledModel, recipe: "Recipe") -> tuple[int, Augmentation] | None:
-    """Crop from which on the last strengths hold, and these."""
-    if model.finish is None:
-        return None
-    return max(recipe.restarts, default=0) * recipe.batch, model.finish
 
 
 def export_network(network: Any, folder: Path, name: str) -> float:
