@@ -16,7 +16,7 @@ import tifffile
 
 import napari_cellseg
 from napari_cellseg import batch, doctor
-from napari_cellseg.cli import main, terminal
+from napari_cellseg.cli import terminal
 from napari_cellseg.cli.app import parse_diameter, parse_pixel_size
 from napari_cellseg.cli.demo import OUTLINE, outlined
 from napari_cellseg.cli.options import parse_channel
@@ -26,19 +26,6 @@ from napari_cellseg.images.reading import read_image
 from napari_cellseg.models.registry import bundled_folder
 
 START = "import sys; from napari_cellseg.cli import main; main(sys.argv[1:])"
-
-
-@pytest.fixture
-def run(capsys):
-    """Call the command line; returns exit code, stdout and stderr."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return done.value.code, out, err
-
-    return call
 
 
 @pytest.fixture(scope="module")

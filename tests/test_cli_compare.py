@@ -1,27 +1,20 @@
 """The command that compares groups of cells, called as a user does, on real files."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from napari_cellseg.cli import main
 from napari_cellseg.features.tables import read_table, sidecar_path, write_table
 
 
 @pytest.fixture
-def run(capsys):
+def run(run):
     """Call the command; returns exit code, stdout and stderr."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main(["compare", *(str(argument) for argument in arguments)])
-        out, err = capsys.readouterr()
-        return done.value.code, out, err
-
-    return call
+    return partial(run, "compare")
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 import json
 import zipfile
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
 
-from napari_cellseg.cli import main
 from napari_cellseg.datasets.formats.registry import find_format, list_formats
 from napari_cellseg.datasets.store import Dataset
 
@@ -16,16 +16,9 @@ CELLS = np.kron(np.arange(1, 10, dtype=np.uint16).reshape(3, 3), np.pad(np.ones(
 
 
 @pytest.fixture
-def run(capsys):
-    """Call the command line; returns exit code, stdout and stderr."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main(["dataset", *map(str, arguments)])
-        out, err = capsys.readouterr()
-        return done.value.code, out, err
-
-    return call
+def run(run):
+    """Call the command; returns exit code, stdout and stderr."""
+    return partial(run, "dataset")
 
 
 def image_of(seed):

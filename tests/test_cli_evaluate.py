@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 import tifffile
 
-from napari_cellseg.cli import main, terminal
+from napari_cellseg.cli import terminal
 from napari_cellseg.cli.evaluate import evaluating_files, parse_spacing
 from napari_cellseg.errors import OptionError
 from napari_cellseg.evaluation.files import pair_label_files
@@ -20,16 +21,9 @@ NAMES = ("A172_1", "A172_2", "BV2_1")
 
 
 @pytest.fixture
-def run(capsys):
+def run(run):
     """Call the command; returns exit code, stdout and stderr."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main(["evaluate", *(str(argument) for argument in arguments)])
-        out, err = capsys.readouterr()
-        return done.value.code, out, err
-
-    return call
+    return partial(run, "evaluate")
 
 
 def write_labels(folder: Path, boxes: int, ending: str, table: bool = False) -> Path:

@@ -7,22 +7,8 @@ import pandas as pd
 import pytest
 import tifffile
 
-from napari_cellseg.cli import main
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.images.simulation.fluorescence import simulate_fluorescence
-
-
-@pytest.fixture
-def run(capsys):
-    """Call the command; returns exit code, stdout and stderr."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return done.value.code, out, err
-
-    return call
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The command that measures, called as a user does, on real files."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,23 +9,15 @@ import pytest
 import tifffile
 
 from napari_cellseg.batch.labelled import IMAGE, find_labelled
-from napari_cellseg.cli import main
 from napari_cellseg.cli.measure import parse_interval, parse_sizes
 from napari_cellseg.errors import ImageError, OptionError
 from napari_cellseg.features.tables import read_table
 
 
 @pytest.fixture
-def run(capsys):
+def run(run):
     """Call the command; returns exit code, stdout and stderr."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main(["measure", *(str(argument) for argument in arguments)])
-        out, err = capsys.readouterr()
-        return done.value.code, out, err
-
-    return call
+    return partial(run, "measure")
 
 
 def squares(count: int) -> np.ndarray:

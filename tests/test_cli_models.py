@@ -1,26 +1,20 @@
 """The commands about models that come and go: rename, compare, share, add, packages of bioimage.io."""
 
+from functools import partial
+
 import pandas as pd
 import pytest
 import tifffile
 
-from napari_cellseg.cli import main
 from napari_cellseg.images.simulation import simulate_fluorescence
 from napari_cellseg.models.collection import add_model
 from napari_cellseg.models.registry import bundled_folder
 
 
 @pytest.fixture
-def run(capsys):
+def run(run):
     """Call the command; returns exit code, stdout and stderr."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main(["models", *(str(argument) for argument in arguments)])
-        out, err = capsys.readouterr()
-        return done.value.code, out, err
-
-    return call
+    return partial(run, "models")
 
 
 @pytest.fixture

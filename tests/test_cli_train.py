@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from napari_cellseg.cli import main, train
+from napari_cellseg.cli import train
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.images.simulation import simulate_fluorescence
 from napari_cellseg.models.card import ExportComparison, ExportRecord, Latency, read_card, write_card
@@ -47,19 +47,6 @@ def train(recipe, run, report, resume):
     write_card(type(card).model_validate({**card.model_dump(), **changed}), model.with_suffix(".json"))
     return model
 """
-
-
-@pytest.fixture
-def run(capsys):
-    """Call the command line; returns exit code, stdout and stderr."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return done.value.code, out, err
-
-    return call
 
 
 @pytest.fixture(autouse=True)

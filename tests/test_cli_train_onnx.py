@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from napari_cellseg.cli import main
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.images.simulation import simulate_brightfield
 from napari_cellseg.models.registry import bundled_folder
@@ -45,7 +44,7 @@ def estimate(recipe, report):
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(run, tmp_path, monkeypatch):
     """Call the command line; returns exit code, stdout and stderr."""
     (tmp_path / "writing.py").write_text(WRITING, encoding="utf-8")
     (tmp_path / "writing_unets.py").write_text(WRITING, encoding="utf-8")
@@ -54,14 +53,7 @@ def run(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(FineTuneRecipe, "backend", "writing")
     monkeypatch.setattr(families, "missing", lambda family: None)
     monkeypatch.setenv("NAPARI_CELLSEG_HOME", str(tmp_path / "home"))
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return done.value.code, out, err
-
-    return call
+    return run
 
 
 @pytest.fixture(scope="module")
