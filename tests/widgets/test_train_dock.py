@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from napari.components import ViewerModel
 from napari.utils._proxies import PublicOnlyProxy
+from napari.utils.notifications import Notification, notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import (
@@ -307,6 +308,20 @@ def test_closing_the_dock_ends_the_training(qtbot, dock: TrainDock, panel: Train
     dock.shut_down()
     (run,) = find_runs()
     assert run.has_checkpoint
+
+
+def test_closing_only_the_dock_is_told(qtbot, dock: TrainDock, panel: TrainPanel) -> None:
+    window = make_window(qtbot)
+    dock.setParent(QWidget(window))
+    window.show()
+    start_endless(qtbot, panel)
+    told: list[Notification] = []
+    notification_manager.notification_ready.connect(told.append)
+    dock.setParent(None)
+    assert [n.message for n in told] == [train_closing.STOPPED]
+    qtbot.waitUntil(lambda: not panel.job.running, timeout=TIMEOUT)
+    assert find_runs()[0].has_checkpoint
+    window.hide()
 
 
 def test_every_control_says_what_it_is(dock: TrainDock, panel: TrainPanel) -> None:

@@ -10,6 +10,11 @@ QUESTION = (
     "Resume in the CellSeg train dock goes on from there."
 )
 
+STOPPED = (
+    "The training stopped with its dock. Its last epoch is kept: open CellSeg train again, and Resume goes "
+    "on from there."
+)
+
 
 class ClosingGuard(QObject):
     """Watches the window that a dock is in.
@@ -54,6 +59,11 @@ class ClosingGuard(QObject):
             event.ignore()
             return True
         return False
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether the window is there for the user, and stays."""
+        return self._window is not None and self._window.isVisible()
 
     def ask(self) -> bool:
         """Whether napari is to be closed all the same."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from napari.utils.notifications import show_warning
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QTabWidget, QWidget
@@ -10,7 +11,7 @@ from napari_cellseg.models.registry import ModelEntry
 from napari_cellseg.training.families import StartingPoint, starting_points
 from napari_cellseg.widgets.connections import unwrapped
 from napari_cellseg.widgets.dock import PLUGIN, Dock, scrolling
-from napari_cellseg.widgets.train_closing import ClosingGuard
+from napari_cellseg.widgets.train_closing import STOPPED, ClosingGuard
 from napari_cellseg.widgets.train_models import ModelsPanel
 from napari_cellseg.widgets.train_next import NextPanel
 from napari_cellseg.widgets.train_panel import TrainPanel
@@ -58,6 +59,12 @@ class TrainDock(Dock):
             segment.panel.model_form.model.choose(entry.card.name)
             dock.show()
             dock.raise_()
+
+    def shut_down(self) -> None:
+        """Stop what runs, and say so where it is a training and only the dock was closed."""
+        if self.panel.job.running and self.guard.is_watching:
+            show_warning(STOPPED)
+        super().shut_down()
 
     def event(self, event: QEvent) -> bool:
         """Watch the window that the dock is put into."""
