@@ -45,7 +45,9 @@ def test_a_model_may_measure_by_default(kit):
     assert ("Estimating object size", "40 px") in stages or ("Estimating object size", "39 px") in stages
 
 
-@pytest.mark.parametrize(("diameter", "scale"), [(30, 1.0), (12, 30 / 12), (70, (30 * 45) ** 0.5 / 70)])
+@pytest.mark.parametrize(
+    ("diameter", "scale"), [(30, 1.0), (12, (30 * 20) ** 0.5 / 12), (70, (30 * 45) ** 0.5 / 70)]
+)
 def test_objects_that_the_network_knows_keep_the_scale_of_their_image(kit, diameter, scale):
     labels = kit.draw_objects((400, 400), diameter=(0.95 * diameter, 1.05 * diameter), gap=5, seed=1)
     model = kit.PixelOracle(exact=False, spoilt=0, diameter=30.0, own_scale=(20.0, 45.0))

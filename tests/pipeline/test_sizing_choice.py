@@ -2,7 +2,7 @@
 
 import pytest
 
-from napari_cellseg.pipeline.sizing import Sight, choose_diameter
+from napari_cellseg.pipeline.sizing import Sight, choose_diameter, is_settled
 
 
 def sights(*seen: tuple[float, float, float], counts: tuple[int, ...] = ()) -> list[Sight]:
@@ -40,11 +40,42 @@ def test_a_few_objects_neither_contradict_nor_convince():
     assert choose_diameter(sights(*seen, counts=(1, 5, 20, 20, 9)), 30) == 82
 
 
+def test_large_objects_that_fill_a_window_at_their_own_scale_are_measured_at_a_coarser_one():
+    seen = ((0.125, 0, 0), (0.25, 74, 0.136), (0.5, 71, 0.263), (1.0, 0, 0.082), (2.0, 0, 0))
+    assert choose_diameter(sights(*seen, counts=(0, 55, 14, 0, 0)), 30) == 71
+
+
 def test_specks_at_the_finest_scale_only_do_not_count():
     seen = sights((0.125, 0, 0), (0.25, 0, 0), (0.5, 0, 0), (1.0, 30, 0.01), (2.0, 7, 0.03))
     assert choose_diameter(seen, 22) == 30
     seen = sights((0.125, 0, 0), (0.25, 0, 0), (0.5, 0, 0), (1.0, 11.1, 0.02), (2.0, 10.9, 0.03))
     assert choose_diameter(seen, 22) == pytest.approx(10.9)
+
+
+def test_what_is_plain_at_the_own_scale_is_not_looked_at_again():
+    plain = sights((0.125, 0, 0), (0.25, 24, 0.05), (1.0, 26, 0.19))
+    assert is_settled(0.5, plain, 24)
+    assert is_settled(2.0, plain, 24)
+    assert not is_settled(0.25, plain[:1], 24)
+
+
+@pytest.mark.parametrize(
+    ("quarter", "own", "half"),
+    [((91, 0.3), (26, 0.02), False), ((60, 0.2), (60, 0.1), False), ((0, 0), (26, 0.02), True)],
+    ids=["clumps or large ones", "as large as the network hardly knows", "too small for a quarter"],
+)
+def test_half_the_scale_is_looked_at_where_a_quarter_leaves_doubt(quarter, own, half):
+    seen = sights((0.25, *quarter), (1.0, *own))
+    assert is_settled(0.5, seen, 24) is half
+    assert is_settled(2.0, seen, 24)
+
+
+def test_images_of_small_or_few_objects_are_enlarged_to_see_them():
+    small = sights((0.25, 0, 0), (1.0, 12, 0.05))
+    few = sights((0.25, 0, 0), (1.0, 26, 0.05), counts=(0, 3))
+    for seen in (small, few, sights((0.25, 0, 0), (1.0, 0, 0))):
+        assert not is_settled(2.0, seen, 24)
+        assert not is_settled(0.5, seen, 24)
 
 
 def test_nothing_convincing_is_none():

@@ -22,10 +22,11 @@ def stack():
     return planes.astype(np.float32)
 
 
-def test_noise_above_and_below_holds_no_objects(stack):
-    alone = segment(stack[0], confidence=0.05)
+def test_noise_above_and_below_holds_no_objects(stack, kit):
+    whatever_is_bright = kit.PixelOracle(exact=False, spoilt=0)
+    alone = segment(stack[0], whatever_is_bright, confidence=0.05)
     assert len(alone.features) > 0
-    found = segment(stack, axes="ZYX", confidence=0.05)
+    found = segment(stack, whatever_is_bright, axes="ZYX", confidence=0.05)
     per_plane = found.features["z"].value_counts()
     assert set(per_plane.index) == {1, 2}
     assert per_plane.min() >= 15

@@ -14,6 +14,8 @@ from napari_cellseg.training.augmentation import (
 )
 from napari_cellseg.training.samples import CropSource, Sample, sampling_weights
 
+STAINED = Augmentation(stain=1.0, grey=0.0, shade=0.0, blur=0.0, noise=0.0, rescale=0.0)
+
 
 def labelled(height: int = 90, width: int = 120) -> np.ndarray:
     labels = np.zeros((height, width), np.int32)
@@ -51,10 +53,10 @@ def test_scale_stays_in_its_limits(diameter: float) -> None:
     assert (scales <= settings.scale_high).all()
 
 
-@pytest.mark.parametrize(("diameter", "seen"), [(12.0, 24.0), (30.0, 30.0), (100.0, 39.0)])
+@pytest.mark.parametrize(("diameter", "seen"), [(8.0, 17.0), (30.0, 30.0), (100.0, 39.2)])
 def test_images_come_at_the_scale_at_which_they_will_be_segmented(diameter: float, seen: float) -> None:
     rng = np.random.default_rng(0)
-    settings = Augmentation(own=1.0, own_low=16.0, own_high=64.0, scale_low=0.1, scale_high=3.0)
+    settings = Augmentation(own=1.0, own_scale=(12.0, 64.0), scale_low=0.1, scale_high=3.0)
     scales = np.array([draw_scale(diameter, settings, rng) for _ in range(300)])
     assert np.median(scales) * diameter == pytest.approx(seen, rel=0.03)
 
@@ -70,6 +72,17 @@ def test_intensity_keeps_shape_and_range(channels: int) -> None:
         assert np.isfinite(changed).all()
         assert changed.min() >= -0.5
         assert changed.max() <= 3.0
+
+
+def test_stains_get_stronger_and_weaker_and_white_stays_white() -> None:
+    rng = np.random.default_rng(0)
+    image = np.ones((8, 8, 3), np.float32)
+    image[:4] = (0.45, 0.3, 0.6)  # haematoxylin on glass
+    changed = [augment_intensity(image, STAINED, rng) for _ in range(50)]
+    purple = np.array([c[0, 0] for c in changed])
+    assert np.mean([c[-1, -1].min() for c in changed]) > 0.9
+    assert purple.std(axis=0).min() > 0.05
+    assert np.mean(purple[:, 1] < purple[:, 2]) > 0.8
 
 
 def test_empty_images_and_light_are_finite() -> None:

@@ -97,6 +97,8 @@ def test_a_restart_raises_the_rate_again() -> None:
     rates = [rate_at(i, 100, plan) for i in range(100)]
     assert rates[:50] == rates[50:]
     assert rates[49] == pytest.approx(0.05)
+    lower = replace(plan, last_rate=0.5)
+    assert [rate_at(i, 100, lower) for i in (49, 70)] == [rates[49], rates[70] / 2]
 
 
 def test_crumbs_count_neither_as_foreground_nor_as_background() -> None:

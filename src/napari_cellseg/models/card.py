@@ -189,7 +189,7 @@ class ModelCard(_Described):
     own_scale: tuple[Positive, Positive] | None = Field(
         None,
         description="Images whose objects measure between these, in image pixels, keep their own scale; "
-        "smaller ones are scaled to the best diameter, larger ones to somewhat more; none scales all.",
+        "others are scaled halfway from the nearer of these to the best diameter; none scales all.",
     )
     pixel_size: Positive | None = Field(None, description="Pixel size of the training images, in µm.")
     tile: int = Field(gt=0, description="Edge of a tile, in pixels at network scale.")

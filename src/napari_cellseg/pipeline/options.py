@@ -105,17 +105,30 @@ def resolve_confidence(options: Options, card: ModelCard) -> float:
 
 
 def scale_for(diameter: float, card: ModelCard) -> float:
+    """Network pixels per image pixel for objects of a diameter in image pixels, by the sizes of a card."""
+    return usual_scale(diameter, card.diameter, card.own_scale)
+
+
+def usual_scale(diameter: float, best_known: float, own_scale: tuple[float, float] | None) -> float:
     """Network pixels per image pixel for objects of a diameter in image pixels.
 
-    Resampling costs sharpness, so an image whose objects the network knows well keeps its own scale. Small
-    objects are brought to the diameter that it knows best; large ones halfway (geometrically) between this
-    and the largest that keep their scale, where their outlines stay finer.
+    Resampling costs sharpness, so an image whose objects the network knows well keeps its own scale. Others
+    are brought halfway (geometrically) between the diameter that the network knows best and the nearest that
+    keeps its scale: small objects then cost less time, and outlines of large ones stay finer.
+
+    Parameters
+    ----------
+    diameter : float
+        Typical diameter of the objects, pixels of the image.
+    best_known : float
+        Diameter that the network knows best, network pixels.
+    own_scale : tuple of float, optional
+        Smallest and largest diameter that keep their scale; None brings all to the best known.
     """
-    if card.own_scale is None or diameter < card.own_scale[0]:
-        return card.diameter / diameter
-    if diameter <= card.own_scale[1]:
-        return 1.0
-    return sqrt(card.diameter * card.own_scale[1]) / diameter
+    if own_scale is None:
+        return best_known / diameter
+    nearest = min(max(diameter, own_scale[0]), own_scale[1])
+    return 1.0 if nearest == diameter else sqrt(best_known * nearest) / diameter
 
 
 def resolve_scale(options: Options, card: ModelCard) -> float | Literal["auto"]:

@@ -17,8 +17,8 @@ from napari_cellseg.pipeline.finding import decoder_of, predicted_maps
 from napari_cellseg.pipeline.view import PlaneView
 from napari_cellseg.tiles.grid import Window
 
-SCALES = (0.125, 0.25, 0.5, 1.0, 2.0)
-"""Scales that are tried; each shows the network objects within its range of diameters."""
+SCALES = (0.125, 0.25, 1.0, 0.5, 2.0)
+"""Scales that are tried, in this order; each shows the network objects within its range of diameters."""
 
 LOOK_PIXELS = 90_000
 """Network pixels that are looked at for each scale."""
@@ -33,8 +33,9 @@ LIKE = 1.5
 CONFIRMED = 0.4
 """Objects that are really there cover at least this share of what they did, seen one scale nearer to 1,"""
 
-CONFIRMED_SMALL = 0.25
-"""or this share where they had been enlarged: small objects are hard to see at their own scale."""
+CONFIRMED_HARD = 0.25
+"""or this share where they are hard to see: small objects that had been enlarged, or ones so large that
+few lie whole in a window."""
 
 LARGEST = 3.0
 """Objects up to this many times the size that the network knows best must be seen at every finer scale."""
@@ -52,7 +53,7 @@ def estimate_diameter(model: Model, view: PlaneView) -> Generator[Progress, None
     cover most, and have about the size that the network knows best; the answer is their median there. Objects
     that are seen at one scale only, and not one step nearer to the image's own scale, are texture, shading or
     noise; those that fall apart at a finer scale, at which the network would know them, are clumps. Neither
-    count.
+    count. What the scales before have settled is not looked at again.
 
     Parameters
     ----------
@@ -67,15 +68,17 @@ def estimate_diameter(model: Model, view: PlaneView) -> Generator[Progress, None
         Diameter of a circle of the same area, pixels of the plane; None where nothing was found.
     """
     centres = _busy_places(view)
-    sights = []
+    sights: list[Sight] = []
     for i, scale in enumerate(SCALES):
         yield Progress(STAGE, i, len(SCALES))
+        if is_settled(scale, sights, model.card.diameter):
+            continue
         looks = [_look(model, replace(view, scale=scale), centre, len(centres)) for centre in centres]
         areas = np.concatenate([a for _, a in looks])
         covered = float(np.mean([c for c, _ in looks]))
         seen = float(np.sqrt(4 * np.median(areas) / pi)) / scale if areas.size else 0.0
         sights.append(Sight(scale, seen, covered, areas.size))
-    diameter = choose_diameter(sights, model.card.diameter)
+    diameter = choose_diameter(sorted(sights, key=lambda s: s.scale), model.card.diameter)
     yield Progress(STAGE, len(SCALES), len(SCALES), f"{diameter:.0f} px" if diameter else "none found")
     return diameter
 
@@ -102,13 +105,38 @@ class Sight:
     count: int
 
 
+def is_settled(scale: float, sights: Sequence[Sight], best_known: float) -> bool:
+    """Whether looking at a scale too would show nothing new.
+
+    An image whose objects are no smaller than the network knows needs no enlarging to see them. Where it
+    knows them well, and a quarter of the scale shows the same or nothing, half of it would show the same.
+
+    Parameters
+    ----------
+    scale : float
+        The scale.
+    sights : sequence of Sight
+        What was seen at the scales before it.
+    best_known : float
+        Diameter that the network knows best, network pixels.
+    """
+    seen = {s.scale: s for s in sights}
+    own = seen.get(1.0)
+    if own is None or own.count < FEW or own.diameter * LIKE < best_known:
+        return False
+    if scale > 1:
+        return True
+    same = seen[0.25].count == 0 or _is_alike(own, seen[0.25])
+    return scale == 0.5 and own.diameter <= LIKE * best_known and same
+
+
 def choose_diameter(sights: Sequence[Sight], best_known: float) -> float | None:
     """The most convincing diameter among several scales.
 
     Parameters
     ----------
     sights : sequence of Sight
-        In rising order of scale.
+        In rising order of scale; those that `is_settled` spares are missing.
     best_known : float
         Diameter that the network knows best, network pixels.
 
@@ -133,19 +161,21 @@ def _is_confirmed(sights: Sequence[Sight], i: int, best_known: float) -> bool:
     """Whether the objects of a sight are seen nearer to the image's own scale too."""
     sight = sights[i]
     if sight.scale > 1:
-        return _agree(sights[i - 1], sight, CONFIRMED_SMALL)
+        own = sights[i - 1]
+        covers = own.covered >= CONFIRMED_HARD * sight.covered
+        return covers and own.count > 0 and _is_alike(own, sight)
     finer = [s for s in sights[i + 1 :] if s.scale <= 1]
     known = [s for s in finer[1:] if sight.diameter * s.scale <= LARGEST * best_known]
-    return all(
-        s.covered >= CONFIRMED * sight.covered if 0 < s.count < FEW else _agree(s, sight, CONFIRMED)
-        for s in [*finer[:1], *known]
-    )
+    for other in [*finer[:1], *known]:
+        many = other.count >= FEW
+        share = CONFIRMED if many else CONFIRMED_HARD
+        if other.covered < share * sight.covered or (many and not _is_alike(other, sight)):
+            return False
+    return True
 
 
-def _agree(other: Sight, sight: Sight, share: float) -> bool:
-    """Whether another scale shows objects of the same size, and at least this share of what they cover."""
-    if other.covered < share * sight.covered or other.count == 0:
-        return False
+def _is_alike(other: Sight, sight: Sight) -> bool:
+    """Whether two scales show objects of the same size."""
     return 1 / LIKE <= other.diameter / sight.diameter <= LIKE
 
 

@@ -6,8 +6,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
+from skimage.color import hed_from_rgb, rgb_from_hed
 
 from napari_cellseg.images.scaling import intensity_range, scale_intensity
+from napari_cellseg.pipeline.options import usual_scale
 
 Image = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -22,11 +24,11 @@ class Augmentation:
     diameter_low, diameter_high : float
         The scale is drawn so that an image's median object diameter lands between these, in pixels.
     own : float
-        Probability that an image comes nearly at the scale at which it will be segmented instead: its own, if
-    own_low, own_high : float
-        the median diameter lies between these,
-    small, large : float
-        else the one that brings the diameter here, in pixels.
+        Probability that an image comes nearly at the scale at which it will be segmented instead.
+    best_known : float
+        Diameter that the network is to know best, in pixels, and
+    own_scale : tuple of float, optional
+        smallest and largest that keep their scale: what the model's card will say; None keeps none.
     scale_low, scale_high : float
         Limits of the scale.
     rotate : float
@@ -34,17 +36,16 @@ class Augmentation:
     invert, blur, noise, shade, rescale : float
         Probability of inversion (single channel only), Gaussian blur, noise, uneven light, and of
         scaling the finished crop by its own percentiles.
-    grey, tint : float
-        Probability of turning a colour image grey, and a grey image into one colour channel mix.
+    grey, stain, tint : float
+        Probability of turning a colour image grey, of changing how much of each stain it holds (else its
+        colours are mixed), and of turning a grey image into one colour channel mix.
     """
 
     diameter_low: float = 10.0
     diameter_high: float = 56.0
     own: float = 0.4
-    own_low: float = 0.0
-    own_high: float = np.inf
-    small: float = 24.0
-    large: float = 39.0
+    best_known: float = 24.0
+    own_scale: tuple[float, float] | None = (0.0, np.inf)
     scale_low: float = 0.4
     scale_high: float = 2.5
     rotate: float = 0.5
@@ -54,6 +55,7 @@ class Augmentation:
     shade: float = 0.3
     rescale: float = 0.25
     grey: float = 0.2
+    stain: float = 0.0
     tint: float = 0.08
 
 
@@ -62,10 +64,8 @@ def draw_scale(diameter: float, settings: Augmentation, rng: np.random.Generator
     if diameter <= 0:
         return float(np.exp(rng.uniform(np.log(0.6), np.log(1.8))))
     if rng.random() < settings.own:
-        usual = diameter
-        if not settings.own_low <= diameter <= settings.own_high:
-            usual = settings.small if diameter < settings.own_low else settings.large
-        scale = float(usual / diameter * np.exp(rng.normal(0.0, 0.15)))
+        usual = usual_scale(diameter, settings.best_known, settings.own_scale)
+        scale = float(usual * np.exp(rng.normal(0.0, 0.15)))
     else:
         goal = np.exp(rng.uniform(np.log(settings.diameter_low), np.log(settings.diameter_high)))
         scale = float(goal / diameter)
@@ -166,10 +166,23 @@ def _recolour(image: Image, settings: Augmentation, rng: np.random.Generator) ->
     if rng.random() < settings.grey:
         weights = rng.dirichlet((2.0, 3.0, 2.0)).astype(np.float32)
         return (image @ weights)[..., None]
+    if rng.random() < settings.stain:
+        return _restained(image, rng)
     mixing = np.eye(3) + rng.normal(0.0, 0.08, (3, 3))
     mixing /= mixing.sum(axis=1, keepdims=True)
     mixed = 1 - (1 - image) @ mixing.T.astype(np.float32) * rng.uniform(0.75, 1.25, 3).astype(np.float32)
     return np.ascontiguousarray(mixed, np.float32)
+
+
+def _restained(image: Image, rng: np.random.Generator) -> Image:
+    """More or less of each stain (haematoxylin, eosin, DAB), in optical densities.
+
+    After Tellez et al., IEEE Transactions on Medical Imaging 2018.
+    """
+    stains = -np.log(np.clip(image, 0.02, 1.0)) @ hed_from_rgb.astype(np.float32)
+    stains = stains * rng.uniform(0.6, 1.4, 3).astype(np.float32)
+    stains += rng.uniform(-0.05, 0.05, 3).astype(np.float32)
+    return np.ascontiguousarray(np.exp(-stains @ rgb_from_hed.astype(np.float32)), np.float32)
 
 
 def _tone(image: Image, rng: np.random.Generator) -> Image:

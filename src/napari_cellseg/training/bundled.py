@@ -49,8 +49,10 @@ class BundledModel:
         Arguments of `napari_cellseg.models.networks.unet.UNetShape`, which needs PyTorch to be imported.
     restarts : tuple of int
         Steps at which the schedule of the learning rate starts anew.
-    finish : Augmentation, optional
-        Strengths from the last restart on.
+    last_rate : float, optional
+        Learning rate from the last restart on; without a restart, of all steps.
+    finish : tuple of int and Augmentation, optional
+        Strengths from this step on; a model that trains on from other weights has them from the first.
     """
 
     sources: tuple[str, ...]
@@ -62,7 +64,8 @@ class BundledModel:
     confidence: float = 0.5
     shape: dict[str, Any] = field(default_factory=dict)
     restarts: tuple[int, ...] = ()
-    finish: Augmentation | None = None
+    last_rate: float | None = None
+    finish: tuple[int, Augmentation] | None = None
 
 
 MODELS = {
@@ -71,16 +74,20 @@ MODELS = {
         emphasis={"bbbc039": 2.0, "bitdepth": 1.5},
         decoding=VoteDecoding(foreground=0.55, iterations=2),
         shape={"deeper": (0, 1, 1), "detail": 8, "compand": True},
-        restarts=(6494, 15278, 20831, 27058),
-        finish=Augmentation(
-            own=0.75,
-            own_low=16.0,
-            own_high=64.0,
-            scale_high=3.0,
-            blur=0.12,
-            noise=0.2,
-            shade=0.2,
-            invert=0.04,
+        restarts=(6494, 15278, 20831, 27058, 35593),
+        last_rate=1.2e-3,
+        finish=(
+            27058,
+            Augmentation(
+                own=0.75,
+                own_scale=(12.0, 64.0),
+                scale_high=3.0,
+                blur=0.12,
+                noise=0.2,
+                shade=0.2,
+                invert=0.04,
+                stain=0.5,
+            ),
         ),
     ),
     "phase": BundledModel(
@@ -182,16 +189,17 @@ def train_model(name: str, options: argparse.Namespace) -> dict[str, Any]:
         compile=not options.no_compile,
         shape=shape,
         restarts=model.restarts if start is None else (),
+        last_rate=model.last_rate,
     )
     recipe = replace(recipe, steps=options.steps or recipe.steps)
-    last = max(recipe.restarts, default=0)
+    first = 0 if start is not None or model.finish is None else model.finish[0]
     source = CropSource(
         samples,
         model.edge,
         model.augmentation,
         empty=model.empty,
         emphasis=model.emphasis,
-        finish=None if model.finish is None else (last * recipe.batch, model.finish),
+        finish=None if model.finish is None else (first * recipe.batch, model.finish[1]),
         seed=options.seed,
     )
     run = Run(recipe, source, options.out, resume=options.resume, minutes=options.minutes, start=start)

@@ -33,6 +33,8 @@ class Recipe:
         Crops per step.
     rate, weight_decay, clip : float
         Learning rate, weight decay of AdamW, largest norm of the gradient.
+    last_rate : float, optional
+        Learning rate from the last restart on; without a restart, of all steps.
     warmup : int
         Steps.
     decay : float
@@ -53,6 +55,7 @@ class Recipe:
     restarts: tuple[int, ...] = ()
     batch: int = 8
     rate: float = 3e-3
+    last_rate: float | None = None
     weight_decay: float = 0.02
     clip: float = 2.0
     warmup: int = 200
@@ -133,10 +136,11 @@ def rate_at(step: int, steps: int, recipe: Recipe) -> float:
     """Learning rate of a step (counted from 0) of a run of so many steps."""
     bounds = [0, *recipe.restarts, steps]
     first = max(b for b in bounds[:-1] if b <= step)
+    highest = recipe.rate if recipe.last_rate is None or first < bounds[-2] else recipe.last_rate
     step, steps = step - first, min([b for b in bounds if b > step], default=steps) - first
     rising = min(1.0, (step + 1) / max(1, recipe.warmup))
     falling = min(1.0, (steps - step) / max(1.0, recipe.decay * steps))
-    return recipe.rate * rising * max(falling, 0.0)
+    return highest * rising * max(falling, 0.0)
 
 
 class Average(nn.Module):

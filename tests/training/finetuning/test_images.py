@@ -1,5 +1,6 @@
 """What is learnt from a dataset: pixels that nobody has reviewed do not count."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from napari_cellseg.errors import ModelError, OptionError, TrainingError
 from napari_cellseg.images.simulation import simulate_fluorescence
 from napari_cellseg.models.card import read_card, write_card
 from napari_cellseg.models.registry import find_model
+from napari_cellseg.pipeline.options import scale_for
 from napari_cellseg.training.augmentation import Augmentation, draw_scale
 from napari_cellseg.training.finetuning import remembering
 from napari_cellseg.training.finetuning.crops import ReviewedCrops, suited_augmentation
@@ -73,12 +75,15 @@ def test_crops_look_for_reviewed_places() -> None:
 def test_crops_show_objects_as_large_as_the_network_will_see_them() -> None:
     phase, nuclei = find_model("phase").card, find_model("nuclei").card
     rng = np.random.default_rng(0)
-    for card, diameter, low, high in ((phase, 12.0, 18, 50), (phase, 90.0, 18, 50), (nuclei, 120.0, 9, 60)):
+    for card, diameter, low, high in ((phase, 12.0, 18, 50), (phase, 90.0, 18, 50), (nuclei, 120.0, 9, 66)):
         settings = suited_augmentation(card, diameter)
         shown = diameter * np.array([draw_scale(diameter, settings, rng) for _ in range(200)])
         assert shown.min() > low
         assert shown.max() < high
-    assert suited_augmentation(nuclei, 30.0) == Augmentation()
+    usual = replace(suited_augmentation(nuclei, 120.0), own=1.0)
+    shown = [120 * draw_scale(120.0, usual, rng) for _ in range(200)]
+    assert np.median(shown) == pytest.approx(120 * scale_for(120.0, nuclei), rel=0.05)
+    assert suited_augmentation(nuclei, 30.0) == Augmentation(best_known=24.0, own_scale=(12.0, 64.0))
 
 
 def test_a_patch_has_the_size_of_objects_that_the_network_knows(tmp_path: Path) -> None:

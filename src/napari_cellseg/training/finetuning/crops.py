@@ -32,12 +32,12 @@ def suited_augmentation(card: ModelCard, diameter: float) -> Augmentation:
     diameter : float
         Median of the objects' diameters, pixels.
     """
-    usual = Augmentation()
+    usual = Augmentation(best_known=card.diameter, own_scale=card.own_scale)
     if card.own_scale is None:  # every image is scaled to the diameter that the network knows best
         low, high = card.diameter / SPREAD, card.diameter * SPREAD
         return replace(usual, diameter_low=low, diameter_high=high, own=0.0, scale_low=0.1, scale_high=4.0)
     is_own = card.own_scale[0] <= diameter <= card.own_scale[1]
-    return usual if is_own else replace(usual, own=0.0, scale_low=0.1, scale_high=4.0)
+    return usual if is_own else replace(usual, scale_low=0.1, scale_high=4.0)
 
 
 class ReviewedCrops(CropSource):

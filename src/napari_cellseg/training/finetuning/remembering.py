@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
+from skimage.color import rgb_from_hed
 from skimage.io import imread
 
 from napari_cellseg.images.simulation import simulate_brightfield, simulate_fluorescence
@@ -32,7 +33,7 @@ SHIPPED = (
 )
 """Package, file and how it is shown. Not all show cells: what is no cell is to stay none."""
 
-HAEMATOXYLIN, EOSIN = np.array([0.65, 0.70, 0.29]), np.array([0.07, 0.99, 0.11])
+HAEMATOXYLIN, EOSIN, _ = rgb_from_hed
 """Absorption of red, green and blue light by the stains (Ruifrok and Johnston 2001)."""
 
 
