@@ -8,6 +8,8 @@ from napari.components import ViewerModel
 try:
     from qtpy.QtCore import QThreadPool
     from qtpy.QtWidgets import QApplication
+    from vispy.gloo import gl
+    from vispy.scene import SceneCanvas
 
     from napari_cellseg.widgets.segment_dock import SegmentDock
 except ImportError:
@@ -28,6 +30,23 @@ def nothing_left(qtbot) -> Iterator[None]:
     qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=TIMEOUT)
     left = [w for w in QApplication.topLevelWidgets() if w not in before and w.isVisible()]
     assert not left
+
+
+@pytest.fixture
+def gl_without_a_screen(qapp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers for the graphics card that the offscreen platform doesn't have; nothing is drawn there."""
+    if qapp.platformName() == "offscreen":
+        answers = {gl.GL_EXTENSIONS: "GL_ARB_texture_float"}
+        monkeypatch.setattr(gl, "glGetParameter", lambda name: answers.get(name, 2048))
+        monkeypatch.setattr(SceneCanvas, "_draw_scene", lambda self, bgcolor=None: None)
+        monkeypatch.setattr(SceneCanvas, "on_draw", lambda self, event: None)
+        monkeypatch.setattr(SceneCanvas, "visual_at", lambda self, pos: None)
+
+
+@pytest.fixture
+def make_napari_viewer(gl_without_a_screen, make_napari_viewer):
+    """napari's, with answers for a graphics card, which napari asks once and remembers."""
+    return make_napari_viewer
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from vispy.gloo import gl
-from vispy.scene import SceneCanvas
 
 from napari_cellseg.review.status import Status
 from napari_cellseg.viewer.correct_tools import Tool
@@ -23,17 +21,6 @@ NONE, SHIFT, CTRL = (
     Qt.KeyboardModifier.ShiftModifier,
     Qt.KeyboardModifier.ControlModifier,
 )
-
-
-@pytest.fixture(autouse=True)
-def gl_without_a_screen(qapp, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answers for the graphics card that the offscreen platform doesn't have; nothing is drawn there."""
-    if qapp.platformName() == "offscreen":
-        answers = {gl.GL_EXTENSIONS: "GL_ARB_texture_float"}
-        monkeypatch.setattr(gl, "glGetParameter", lambda name: answers.get(name, 2048))
-        monkeypatch.setattr(SceneCanvas, "_draw_scene", lambda self, bgcolor=None: None)
-        monkeypatch.setattr(SceneCanvas, "on_draw", lambda self, event: None)
-        monkeypatch.setattr(SceneCanvas, "visual_at", lambda self, pos: None)
 
 
 def field() -> np.ndarray:

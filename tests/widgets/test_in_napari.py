@@ -11,7 +11,6 @@ from napari.utils._proxies import PublicOnlyProxy
 from npe2 import PluginManager
 from qtpy.QtCore import Qt, QThreadPool
 from qtpy.QtWidgets import QTableView
-from vispy.gloo import gl
 
 import napari_cellseg
 from napari_cellseg.events import Progress
@@ -23,14 +22,6 @@ from napari_cellseg.widgets.workbench import DOCKS, open_path, open_workbench
 from .conftest import TIMEOUT
 
 pytestmark = pytest.mark.qt
-
-
-@pytest.fixture(autouse=True)
-def gl_without_a_screen(qapp, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answers for the graphics card that the offscreen platform doesn't have; nothing is drawn there."""
-    if qapp.platformName() == "offscreen":
-        answers = {gl.GL_EXTENSIONS: "GL_ARB_texture_float"}
-        monkeypatch.setattr(gl, "glGetParameter", lambda name: answers.get(name, 2048))
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from napari.layers import Labels
 from npe2 import PluginManager, PluginManifest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
-from vispy.gloo import gl
 
 import napari_cellseg
 from napari_cellseg.viewer.correct_session import CorrectSession
@@ -97,10 +96,7 @@ def is_asked_for_good(dock: Dock) -> bool:
 
 
 @pytest.fixture
-def napari_viewer(qapp, make_napari_viewer, monkeypatch: pytest.MonkeyPatch):
-    if qapp.platformName() == "offscreen":
-        answers = {gl.GL_EXTENSIONS: "GL_ARB_texture_float"}
-        monkeypatch.setattr(gl, "glGetParameter", lambda name: answers.get(name, 2048))
+def napari_viewer(make_napari_viewer):
     manager = PluginManager.instance()
     if "napari-cellseg" not in manager:
         manager.register(MANIFEST)
