@@ -44,7 +44,7 @@ from napari_cellseg.models.registry import find_model
 from napari_cellseg.review.doubt import doubt
 from napari_cellseg.review.shapes import measure_shapes
 from napari_cellseg.review.status import Status
-from napari_cellseg.training.families import make_recipe, starting_point
+from napari_cellseg.training import families
 from napari_cellseg.training.gate import gate
 from napari_cellseg.training.runs.process import training
 from napari_cellseg.training.runs.run import Epoch
@@ -237,8 +237,8 @@ class Loop:
     def _train(self, model: Path) -> Path:
         options = self._options
         changes = parse_settings(options.set)
-        point = starting_point(options.start if options.anew else self._best)
-        recipe = make_recipe(point, options.preset, self._corrections.folder, model, changes)
+        point = families.starting_point(options.start if options.anew else self._best)
+        recipe = families.make_recipe(point, options.preset, self._corrections.folder, model, changes)
         point.family.check(recipe)
         wall, cpu = time.perf_counter(), _cpu_of_children()
         path = run_job(training(recipe, model.with_suffix("")), _tell_epoch)
@@ -372,6 +372,8 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> pd.DataFrame:
     """Go through all rounds; returns a row per round, the first of them the untrained model."""
     options = parsed(arguments)
+    if error := families.missing(families.starting_point(options.start).family):
+        raise SystemExit(str(error))
     shape = (options.edge, options.edge)
     images = simulated(simulate_brightfield, "cells", range(40), shape)
     held_out = simulated(simulate_brightfield, "held_out", range(100, 104), shape)

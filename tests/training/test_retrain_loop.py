@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_cellseg.datasets.store import Dataset
+from napari_cellseg.errors import MissingDependencyError
 from napari_cellseg.images.simulation import simulate_fluorescence
 from napari_cellseg.training import families
 from napari_cellseg.training.finetuning.recipe import FineTuneRecipe
@@ -137,6 +138,14 @@ def test_rounds_are_trained_compared_and_told(example, tmp_path, monkeypatch):
     assert table["old_domain_AP50"].iloc[0] > 0.8
     counts = Dataset.open(out / "corrections").counts()
     assert counts.loc[["train", "val"], "images"].sum() == table["images"].iloc[-1]
+
+
+def test_what_training_needs_is_asked_for_before_anything_is_done(example, tmp_path, monkeypatch):
+    error = MissingDependencyError("Training a model further", "torch", "train")
+    monkeypatch.setattr(families, "missing", lambda family: error)
+    with pytest.raises(SystemExit, match="torch"):
+        example.main(short(tmp_path))
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
