@@ -54,6 +54,25 @@ def check_files(dataset):
     assert found == set(dataset.names)
 
 
+def test_a_change_sees_what_another_process_has_changed(dataset):
+    other = Dataset.open(dataset.folder)
+    other.rename_class("debris", "dead")
+    with pytest.raises(DatasetError, match="'dead' already"):
+        dataset.rename_class("cell", "dead")
+    other.rename_class("dead", "debris")
+    other.rename_class("cell", "living")
+    with pytest.raises(DatasetError, match="no class 'cell'"):
+        dataset.merge_class("cell", "debris")
+    assert other.counts().loc["train", "living"] == 8
+    for name, change in (
+        ("fov 3", lambda: dataset.move("fov 3", "test")),
+        ("fov 4", lambda: dataset.remove("fov 4")),
+    ):
+        other.remove(name)
+        with pytest.raises(DatasetError, match=f"no image '{name}'"):
+            change()
+
+
 def test_groups_stay_together_in_every_split(dataset):
     table = dataset.records()
     assert (table.groupby("group")["split"].nunique() == 1).all()

@@ -44,6 +44,19 @@ def test_nasty_samples_come_back_exactly(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", LOSSLESS)
+def test_names_that_end_like_files_stay_apart(tmp_path, name):
+    annotation = nasty_annotations()["touching"]
+    given_samples = [
+        Sample(text, annotation, lambda k=k: np.full(annotation.shape, k, np.uint16))
+        for k, text in enumerate(["a.png", "a", "b.tif", "c.jpg"])
+    ]
+    found = written_and_read(name, given_samples, tmp_path)
+    assert {text: int(sample.pixels().max()) for text, sample in found.items()} == {
+        sample.name: k for k, sample in enumerate(given_samples)
+    }
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
 @settings(deadline=None, max_examples=30)
 @given(sample=samples())
 def test_any_sample_comes_back_exactly(tmp_path_factory, name, sample):

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from napari_cellseg.datasets.annotation import Annotation
 from napari_cellseg.datasets.store import Dataset
 from napari_cellseg.errors import AxesError, DatasetError
 from napari_cellseg.images.reading import read_image
@@ -56,6 +57,26 @@ def test_rows_of_planes_that_are_numbered_anew(dataset):
     assert classes == [["a"], ["b"], ["c"]]
     with pytest.raises(DatasetError, match="one row per object"):
         dataset.add(pixels[0, 0], labels[0, 0], name="g", objects=table)
+
+
+@pytest.mark.parametrize(
+    "classes, expected",
+    [
+        (pd.Categorical(["b", "a"]), ["b", "a", "cell"]),
+        (pd.Categorical(["b", None]), ["b", "cell", "cell"]),
+        ([2, 1], ["2", "1", "cell"]),
+        (["", "a"], ["cell", "a", "cell"]),
+    ],
+)
+def test_classes_of_any_type_where_an_object_has_no_row(dataset, classes, expected):
+    labels = np.zeros((Y, X), np.int32)
+    labels[1, 1:4] = 1, 2, 3
+    table = pd.DataFrame({"index": [1, 2], "class": classes, "status": pd.Categorical(["edited"] * 2)})
+    dataset.add(film()[0][0, 0], labels, name="a", objects=table)
+    objects = dataset.sample("a").annotation.objects
+    assert objects["class"].tolist() == expected
+    assert objects["status"].tolist() == ["edited", "edited", "accepted"]
+    assert Annotation.from_labels(labels, table[table["class"] != ""]).objects["index"].tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +138,8 @@ def test_what_does_not_fit_is_refused_in_words(dataset):
         dataset.add(pixels, labels, name="a", axes="TTCYX")
     with pytest.raises(DatasetError, match="between 0 and 1"):
         dataset.add(pixels, labels, name="a", channels=5, axes="TZCYX")
+    with pytest.raises(DatasetError, match="not texts"):
+        dataset.add(pixels, labels, name="a", axes="TZCYX", objects=pd.DataFrame({"index": ["1", "2"]}))
     with pytest.raises(DatasetError, match="region"):
         dataset.add(pixels[0, 0, 0], labels[0, 0], name="a", region=(5, 5, 5, 9))
     with pytest.raises(DatasetError, match="region"):

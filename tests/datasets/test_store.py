@@ -58,6 +58,7 @@ def test_a_dataset_is_part_of_the_public_face(tmp_path):
         np.stack([image(i)[0] for i in range(2)], -1),
         np.stack([image(i)[0] for i in range(5)], -1),
         np.stack([image(i)[0].astype(np.uint8) for i in range(3)], -1),
+        np.stack([image(i)[0] > 2000 for i in range(3)], -1),
         image(1)[0][..., None],
         np.where(image(1)[0] > 3000, np.nan, 1.5),
     ],
@@ -168,6 +169,21 @@ def test_two_images_of_one_name_that_come_together_are_both_kept(dataset):
     assert dataset.add_sample(samples[2].renamed("a")).name == "a"
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_images_whose_names_have_moved_on_are_all_kept(dataset, order):
+    (one, labels), (other, fewer) = image(1), image(2)
+    origin = Origin("plates/a.tif")
+    dataset.add_sample(Sample("a", Annotation.from_labels(labels), lambda: one, origin))
+    coming = [
+        Sample("a", Annotation.from_labels(fewer), lambda: other, Origin("plates/new.tif")),
+        Sample("b", Annotation.from_labels(labels), lambda: one, origin),
+    ]
+    drain(dataset.adding([coming[k] for k in order]))
+    kept = [sample.pixels() for sample in dataset.samples()]
+    assert len(kept) == 2
+    assert all(any(np.array_equal(pixels, k) for k in kept) for pixels in (one, other))
+
+
 def test_a_creation_that_was_ended_can_be_repeated(tmp_path):
     (tmp_path / "data/.staging/1").mkdir(parents=True)
     (tmp_path / "data/.lock").touch()
@@ -223,6 +239,22 @@ def test_numbers_and_lists_of_any_kind_are_taken(dataset):
         dataset.add(pixels, labels, name="b", split="training")
 
 
+@pytest.mark.skipif(np.dtype(np.longdouble).itemsize == 8, reason="long doubles are doubles here")
+def test_long_doubles_are_refused(dataset):
+    pixels, labels = image(1)
+    with pytest.raises(DatasetError, match="up to 64 bits"):
+        dataset.add(pixels.astype(np.longdouble), labels)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e-3, 1e9])
+def test_pixel_sizes_of_any_unit_are_kept(dataset, size):
+    pixels, labels = image(1)
+    dataset.add(pixels, labels, name="a", pixel_size=size)
+    back = Dataset.open(dataset.folder).sample("a")
+    assert back.origin.pixel_size == size
+    np.testing.assert_array_equal(back.pixels(), pixels)
+
+
 def test_images_that_do_not_fit_are_refused_and_nothing_changes(dataset):
     pixels, labels = image(1)
     before = sorted(dataset.folder.rglob("*"))
@@ -232,6 +264,11 @@ def test_images_that_do_not_fit_are_refused_and_nothing_changes(dataset):
         dataset.add(pixels, labels / 2)
     with pytest.raises(DatasetError, match="no image"):
         dataset.add_sample(Sample("a", Annotation.from_labels(labels)))
+    with pytest.raises(DatasetError, match="up to 64 bits"):
+        dataset.add(pixels.astype(complex), labels)
+    for size in (0, -0.5):
+        with pytest.raises(DatasetError, match="must be above 0 µm"):
+            dataset.add(pixels, labels, pixel_size=size)
     with pytest.raises(DatasetError, match="no image 'b'"):
         dataset.sample("b")
     assert sorted(dataset.folder.rglob("*")) == before

@@ -53,6 +53,20 @@ def test_without_every_table_there_are_no_confidences(folders: tuple[Path, Path]
     assert pair_label_files(*folders).confidences is None
 
 
+@pytest.mark.parametrize("confidence", [[0.5], [0.5, np.nan], [0.5, "by hand"]])
+def test_objects_drawn_by_hand_leave_out_the_confidences(
+    folders: tuple[Path, Path], confidence: list
+) -> None:
+    labels = np.zeros((20, 30), np.int32)
+    labels[2:8, 3:12], labels[12:18, 5:12] = 1, 2
+    tifffile.imwrite(folders[0] / "BV2_1_labels.tif", labels)
+    table = pd.DataFrame({"index": [1, 2][: len(confidence)], "confidence": confidence})
+    table.to_csv(folders[0] / "BV2_1_features.csv", index=False)
+    with pytest.warns(CellSegWarning, match=r"'BV2_1_features.csv' has none for 1 of the objects .* 2\."):
+        files = pair_label_files(*folders)
+    assert files.confidences is None
+
+
 def test_what_does_not_pair_is_said(folders: tuple[Path, Path], tmp_path: Path) -> None:
     prediction, truth = folders
     with pytest.raises(OptionError, match="both be folders"):

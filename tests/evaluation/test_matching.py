@@ -116,5 +116,7 @@ def test_wrong_input_is_refused() -> None:
         match_labels(np.zeros((2, 2), int), np.zeros((2, 3), int))
     with pytest.raises(ValueError, match="above 0"):
         match_labels(np.zeros((2, 2), int), np.zeros((2, 2), int), 0.0)
+    with pytest.raises(ValueError, match="below 2"):
+        match_labels(np.full((2, 2), 2**63, np.uint64), np.zeros((2, 2), int))
     with pytest.raises(ValueError, match="negative"):
         match_labels(np.full((2, 2), -1), np.zeros((2, 2), int))

@@ -3,6 +3,8 @@
 import contextlib
 import io
 from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -144,7 +146,9 @@ def test_confidences_must_be_complete_and_in_range() -> None:
         evaluate(labels, labels, confidence={1: 0.5, 5: np.nan})
     with pytest.raises(OptionError, match="columns 'index' and 'confidence'"):
         evaluate(labels, labels, confidence=pd.DataFrame({"confidence": [1.0]}))
-    table = pd.DataFrame({"index": [5, 1], "confidence": [0.2, 0.9]})
+    with pytest.raises(OptionError, match="several for label 5"):
+        evaluate(labels, labels, confidence=pd.DataFrame({"index": [1, 5, 5], "confidence": [0.2, 0.3, 0.4]}))
+    table = pd.DataFrame({"index": [5, 1, 5], "confidence": [0.2, 0.9, 0.2]})
     assert evaluate(labels, labels, confidence=table).ranking.confidence[0, 0] == 0.9
 
 
@@ -177,6 +181,43 @@ def test_a_segmentation_brings_its_confidences_and_candidates() -> None:
         {"a": Result(np.where(truth == 1, 1, 0))}, {"a": truth}, truth_classes={"a": ["cell", "cell"]}
     )
     assert named.confusion.loc["cell", "background"] == 1
+
+
+@pytest.mark.parametrize("volumes", [1, 2])
+def test_candidates_of_a_linked_stack_are_objects_of_its_volumes(volumes: int) -> None:
+    truth = np.zeros((volumes, 3, 10, 30), np.int32)
+    truth[:, :, 1:5, 1:5], truth[:, :, 1:5, 11:15] = 1, 2
+    result = Result(np.where(truth == 1, 1, 0))
+    planes = np.arange(3 * volumes)
+    one = Result.candidates.instances
+    result.candidates = SimpleNamespace(
+        ids=(9 + planes // 3).astype(np.int32),
+        planes=planes.astype(np.int32),
+        instances=Instances.concatenate([replace(one, scores=np.float32([0.1 * (k % 3)])) for k in planes]),
+    )
+    report = evaluate(result, truth, dimensions=3)
+    assert report.summary["recall"] == 0.5
+    assert report.summary["mAP50"] == 1
+    assert report.ranking.confidence[0, -1] == pytest.approx(0.1)
+    assert report.reliability.counts.sum() == 2 * volumes
+
+
+def test_numbers_of_classes_are_the_same_as_whole_numbers_and_floats() -> None:
+    labels = np.zeros((10, 30), np.int32)
+    labels[1:5, 1:5], labels[1:5, 11:15] = 1, 2
+    truth = pd.DataFrame({"index": [1, 2, 7], "class": [3, 4, np.nan]})
+    report = evaluate(labels, labels, classes={1: 3, 2: 4}, truth_classes=truth)
+    assert report.classes["class"].tolist() == ["3", "4"]
+    assert report.classes["F1"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan, ""])
+def test_an_object_without_a_class_is_told(nothing: object) -> None:
+    labels = np.zeros((10, 30), np.int32)
+    labels[1:5, 1:5], labels[1:5, 11:15] = 1, 2
+    classes = pd.DataFrame({"index": [1, 2], "class": ["a", nothing]})
+    with pytest.raises(OptionError, match="needs a class; 1 have none, for example label 2"):
+        evaluate(labels, labels, classes=classes, truth_classes=["a", "a"])
 
 
 def test_classes_and_their_confusion() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
@@ -58,6 +59,15 @@ def test_json_holds_everything_and_no_nan(rich: Report, tmp_path: Path) -> None:
     assert found["confusion"]["x"]["background"] == rich.confusion.loc["x", "background"]
     assert sum(found["reliability"]["counts"]) == rich.summary["predicted_objects"]
     assert found["table"]["F1"]["n"] == 6
+
+
+def test_json_of_images_grouped_by_a_date(tmp_path: Path) -> None:
+    labels = np.ones((4, 4), np.int32)
+    groups = pd.DataFrame({"image": ["a", "b"], "day": pd.to_datetime(["2024-01-01", "2024-01-02"])})
+    report = evaluate({"a": labels, "b": labels}, {"a": labels, "b": labels}, groups=groups)
+    write_json(report, tmp_path / "report.json")
+    held = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert [row["day"][:10] for row in held["images"]] == ["2024-01-01", "2024-01-02"]
 
 
 def test_csv_of_images_and_errors(rich: Report, tmp_path: Path) -> None:

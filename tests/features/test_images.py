@@ -12,6 +12,7 @@ from napari_cellseg.errors import OptionError
 from napari_cellseg.events import Progress
 from napari_cellseg.features import quality
 from napari_cellseg.features.images import measure_images, measuring_images, summarise_image
+from napari_cellseg.features.measuring import measure
 from napari_cellseg.features.objects import Objects
 from napari_cellseg.features.quality import blur, focus, saturation, unevenness
 
@@ -38,6 +39,15 @@ def test_classes_are_counted_in_every_image():
     assert table["count_of-live"].tolist() == [1, 0, 0]
     assert table["count_of-dead"].tolist() == [0, 1, 0]
     assert table["fraction_of-live"].tolist() == pytest.approx([1, 0, np.nan], nan_ok=True)
+
+
+def test_numbered_classes_are_counted_where_an_object_has_none():
+    known = pd.DataFrame({"index": [1], "class": [3]})
+    table = measure_images(film()[1], table=known)
+    assert table["count_of-3"].tolist() == [1]
+    assert table["fraction_of-3"].tolist() == [1]
+    cells = measure(film()[1], table=known, features="classes")
+    assert cells["contacts_with-3"].tolist() == [0, 0]
 
 
 def test_quality_of_each_channel():
@@ -85,6 +95,12 @@ def test_blur_is_that_of_scikit_image_in_any_band(seed, shape, dtype, band):
         laplacian = ndimage.laplace(image.astype(float))
         if np.var(image.astype(float)) > 0:
             assert focus(image) == pytest.approx(laplacian.var() / image.astype(float).var(), rel=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_blur_of_wide_integers_is_that_of_their_numbers(dtype):
+    pixels = np.random.default_rng(2).integers(0, 4000, (60, 70))
+    assert blur(pixels.astype(dtype)) == pytest.approx(blur(pixels.astype(np.uint16)))
 
 
 def test_a_defocused_image_is_less_sharp():

@@ -120,6 +120,11 @@ def test_what_is_known_joins_in(scene):
     assert table["class"].tolist()[:-1] == ["a"] * (len(ids) - 1)
     assert pd.isna(table["class"].iloc[-1])
     assert (table["area"] > 0).all()
+    pd.testing.assert_frame_equal(
+        cs.measure(scene.labels, features="area", table=known.set_index("index", drop=False)), table
+    )
+    nothing = cs.measure(scene.labels, features="area", table=pd.DataFrame({"index": [], "class": []}))
+    assert nothing["class"].isna().all()
 
 
 def test_the_table_of_a_stack_joins_by_plane_where_it_must(scene):
@@ -259,13 +264,23 @@ def test_a_job_that_is_closed_starts_no_more_work(scene):
         ({"axes": "CYX"}, AxesError, "axes"),
         ({"volume": True}, AxesError, "axis Z"),
         ({"table": pd.DataFrame({"label": [1]})}, OptionError, "column 'index'"),
+        ({"table": pd.DataFrame({"index": ["1"]})}, OptionError, "not texts"),
         ({"image": np.zeros((4, 4))}, AxesError, "shape of the labels"),
+        ({"image": np.zeros((128, 160), complex)}, OptionError, "not complex128"),
+        ({"image": np.zeros((128, 160), object)}, OptionError, "not object"),
         ({"image": np.zeros((128, 160, 2)), "channels": ["a"]}, OptionError, "2 different names"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(scene, arguments, error, text):
     with pytest.raises(error, match=text):
         cs.measure(scene.labels, **arguments)
+
+
+def test_labels_beyond_64_bits_with_a_sign_are_refused():
+    labels = np.array([[0, 1, 2**63 - 1]], np.uint64)
+    assert cs.measure(labels, features="area")["index"].tolist() == [1, 2**63 - 1]
+    with pytest.raises(LabelsError, match="below 2"):
+        cs.measure(labels + (labels > 1), features="area")
 
 
 @pytest.mark.parametrize("labels", [np.zeros((5, 5)), np.ones((5, 5), bool), np.zeros((0, 5), int)])

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -198,6 +199,27 @@ def test_groups_side_by_side_without_a_test(kind: str) -> None:
     assert "p " not in texts
     with pytest.raises(OptionError, match="violin or box"):
         plot_by_group(table, "area", "condition", kind="bar")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float64", "bool", "Int64", "category", "str"])
+def test_groups_of_any_type(dtype: str) -> None:
+    table = cells().set_index("area", drop=False)
+    table["t"] = pd.array(np.arange(len(table)) % 2, "int64")
+    table["t"] = table["t"].astype(dtype)
+    shares = plot_histogram(table, "area", by="t", bins=7)
+    assert [p.get_data().values.sum() for p in shares.axes[0].patches] == pytest.approx([1] * 4)
+    assert "\n120" in "".join(written(plot_by_group(table, "area", "t")))
+    plot_scatter(table, "area", "perimeter", by="t")
+
+
+def test_a_column_without_values_has_no_groups() -> None:
+    table = cells().assign(t=np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not plot_histogram(table, "area", by="t").axes[0].patches
+        plot_scatter(table, "area", "perimeter", by="t")
+    with pytest.raises(OptionError, match="column of numbers"):
+        plot_histogram(table, "condition", by="condition")
 
 
 def test_groups_stand_in_the_order_of_their_categories() -> None:

@@ -36,6 +36,7 @@ def cells() -> pd.DataFrame:
             "class": pd.Series(["Zelle, groß", "細胞", None, '"=1+1"\n'], dtype=object),
             "area": [1.1, np.nan, 1e-300, 12345678.123456789],
             "signal": [np.inf, -np.inf, -0.0, 2 / 3],
+            "half": np.array([0.1, np.nan, 1 / 3, 6e4], np.float16),
             "small": np.array([0.1, np.nan, 1 / 3, 3e38], np.float32),
             "big": np.array([0, 1, 2**63, 2**64 - 1], np.uint64),
             "touches_border": [True, False, False, True],
@@ -57,6 +58,24 @@ def as_stored(table: pd.DataFrame) -> pd.DataFrame:
     """Texts and objects in pandas' own types, missing ones alike."""
     table = table.astype({"doubtful": "boolean"})
     return table.assign(**{n: table[n].astype("str") for n in table if table[n].dtype == object})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "index,class,area,border\r\n1,a,1.5,TRUE\r\n2,µ,2.25,FALSE\r\n",
+        "index;class;area;border\r\n1;a;1,5;TRUE\r\n2;µ;2,25;FALSE\r\n",
+        "index\tclass\tarea\tborder\n1\ta\t1.5\ttrue\n2\tµ\t2.25\tfalse\n",
+    ],
+)
+def test_a_table_that_a_spreadsheet_has_written_anew_is_read(tmp_path: Path, text: str) -> None:
+    table = pd.DataFrame({"index": [1, 2], "class": ["a", "µ"], "area": [1.5, 2.25], "border": [True, False]})
+    table.attrs["units"] = {"area": "µm²"}
+    write_table(table, tmp_path / "cells.csv")
+    (tmp_path / "cells.csv").write_text(text, encoding="utf-8-sig", newline="")
+    found = read_table(tmp_path / "cells.csv")
+    pd.testing.assert_frame_equal(found, table)
+    assert found.attrs["units"]["area"] == "µm²"
 
 
 @pytest.mark.parametrize("name", WAYS)

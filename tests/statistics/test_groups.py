@@ -185,6 +185,19 @@ def test_groups_of_any_type_keep_their_order(kind: str) -> None:
     assert (found.table["first"][0], found.table["second"][0]) == expected.get(kind, ("9", "10"))
 
 
+@pytest.mark.parametrize("dtype", [int, float, "Int64", "Float64"])
+@pytest.mark.parametrize("named", [[1, 2], [1.0, 2.0], np.array([1, 2])])
+def test_numbered_groups_are_found_by_their_numbers(dtype: Any, named: Any) -> None:
+    table = cells()
+    table["day"] = np.arange(len(table)) % 4
+    if dtype is float:
+        table["day"] = table["day"].where(table.index > 3)
+    table["day"] = table["day"].astype(dtype)
+    found = compare_groups(table, "day", groups=named, control=named[1], features=["area"])
+    assert found.table["n_cells"].tolist() == [2 * 120 - 2 * (dtype is float)]
+    assert found.table["first"][0] in ("2", "2.0")
+
+
 @pytest.mark.parametrize(
     "arguments, words",
     [
@@ -192,6 +205,7 @@ def test_groups_of_any_type_keep_their_order(kind: str) -> None:
         ({"by": "condition", "replicates": "plate"}, "no column 'plate'"),
         ({"by": "condition", "features": ["volume"]}, "no column 'volume'"),
         ({"by": "condition", "features": ["well"]}, "column of numbers"),
+        ({"by": "condition", "replicates": "condition"}, "another column than the groups"),
         ({"by": "condition", "groups": ["drug"]}, "at least two groups"),
         ({"by": "condition", "control": "placebo"}, "control must be one of"),
         ({"by": "index"}, "480 different values"),

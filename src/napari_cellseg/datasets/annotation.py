@@ -16,6 +16,7 @@ Bits = NDArray[np.bool_]
 
 OBJECT_COLUMNS = ("index", "class", "status", "confidence", "origin")
 """Columns that every table of objects has; others may follow."""
+TEXT_COLUMNS = ("class", "status", "origin")
 LARGEST_LABEL = int(np.iinfo(np.int32).max)
 
 
@@ -241,7 +242,7 @@ def _completed(objects: pd.DataFrame | None, present: NDArray[np.int64]) -> pd.D
         return defaults
     if "index" not in objects or objects["index"].duplicated().any():
         raise DatasetError("A table of objects needs a column 'index' with one row per object.")
-    known = objects.set_index("index")
+    known = with_texts(objects).set_index("index")
     extra = [name for name in known.columns if name not in OBJECT_COLUMNS]
     rows = defaults.set_index("index")
     for name in OBJECT_COLUMNS[1:]:
@@ -251,6 +252,20 @@ def _completed(objects: pd.DataFrame | None, present: NDArray[np.int64]) -> pd.D
     for name in extra:
         rows[name] = known[name].reindex(rows.index)
     return rows.reset_index()
+
+
+def with_texts(objects: pd.DataFrame) -> pd.DataFrame:
+    """The same rows with texts as class, status and origin, whatever type they had; None is missing.
+
+    Numbers become texts before rows are added, which would make floats of them.
+    """
+    columns: dict[str, Any] = {}
+    for name in TEXT_COLUMNS:
+        if name in objects:
+            given = objects[name].astype(object)
+            texts = [value if isinstance(value, str) else str(value) for value in given]
+            columns[name] = pd.Series(texts, objects.index, object).where(given.notna(), None)
+    return objects.assign(**columns)
 
 
 def _cut(mask: ObjectMask, shape: tuple[int, int]) -> ObjectMask:

@@ -1,8 +1,9 @@
 """How the images of a dataset are arranged: splits, classes, and which of them are there."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from napari_cellseg.datasets.changing import changing
 from napari_cellseg.datasets.contents import Contents
@@ -20,6 +21,9 @@ from napari_cellseg.datasets.splitting import split_anew
 from napari_cellseg.datasets.transaction import Transaction
 from napari_cellseg.errors import DatasetError
 from napari_cellseg.events import Job, drain
+
+Reclassed: TypeAlias = tuple[Sequence[str], Mapping[str, str]]
+"""The classes that will hold, and new names by old ones."""
 
 
 @dataclass
@@ -84,16 +88,16 @@ class Arrangement(Contents):
 
     def move(self, names: str | Iterable[str], split: Split) -> None:
         """Put images into a split; errors as in `resplitting`, and where a name is unknown."""
-        chosen = self._chosen(None, names)
         if split not in SPLITS:
             raise DatasetError(f"split must be one of {', '.join(SPLITS)}, not '{split}'.")
         with self._changing() as change:
+            chosen = self._chosen(None, names)
             drain(moving_images(self._catalogue, change.transaction, dict.fromkeys(chosen, split)))
 
     def remove(self, names: str | Iterable[str]) -> None:
         """Remove images with all their files; errors as in `move`."""
-        chosen = self._chosen(None, names)
         with self._changing() as change:
+            chosen = self._chosen(None, names)
             drain(removing_images(self._catalogue, change.transaction, chosen))
 
     def renaming_class(self, old: str, new: str) -> Job[None]:
@@ -107,14 +111,18 @@ class Arrangement(Contents):
         OutputError
             Where the folder cannot be written.
         """
-        self._check_class(old)
-        if new != old and new in self.classes:
-            raise DatasetError(
-                f"There is a class '{new}' already. To give it the objects of '{old}', merge the two: "
-                f"merge_class({old!r}, into={new!r})."
-            )
-        classes = [new if name == old else name for name in self.classes]
-        yield from self._reclassing(classes, {old: new} if old != new else {})
+
+        def renamed() -> Reclassed:
+            self._check_class(old)
+            if new != old and new in self.classes:
+                raise DatasetError(
+                    f"There is a class '{new}' already. To give it the objects of '{old}', merge the two: "
+                    f"merge_class({old!r}, into={new!r})."
+                )
+            classes = [new if name == old else name for name in self.classes]
+            return classes, {old: new} if old != new else {}
+
+        yield from self._reclassing(renamed)
 
     def rename_class(self, old: str, new: str) -> None:
         """`renaming_class`, run to its end."""
@@ -137,11 +145,15 @@ class Arrangement(Contents):
         OutputError
             Where the folder cannot be written.
         """
-        self._check_class(name)
-        self._check_class(into)
-        if name == into:
-            raise DatasetError(f"A class is merged into another one, not '{name}' into itself.")
-        yield from self._reclassing([kept for kept in self.classes if kept != name], {name: into})
+
+        def merged() -> Reclassed:
+            self._check_class(name)
+            self._check_class(into)
+            if name == into:
+                raise DatasetError(f"A class is merged into another one, not '{name}' into itself.")
+            return [kept for kept in self.classes if kept != name], {name: into}
+
+        yield from self._reclassing(merged)
 
     def merge_class(self, name: str, into: str) -> None:
         """`merging_class`, run to its end."""
@@ -155,10 +167,12 @@ class Arrangement(Contents):
         DatasetError, OutputError
             As in `rename_class`.
         """
-        drain(self._reclassing(classes, {}))
+        drain(self._reclassing(lambda: (classes, {})))
 
-    def _reclassing(self, classes: Sequence[str], renamed: Mapping[str, str]) -> Job[None]:
+    def _reclassing(self, chosen: Callable[[], Reclassed]) -> Job[None]:
+        """Change the classes to what is chosen when no other process changes them any more."""
         with self._changing() as change:
+            classes, renamed = chosen()
             before = change.settings
             change.settings = replace(before, classes=checked_classes(classes))
             job = reclassing_images(self._catalogue, change.transaction, before, change.settings, renamed)

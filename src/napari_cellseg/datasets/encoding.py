@@ -35,6 +35,8 @@ def write_source(path: Path, pixels: Pixels, pixel_size: float | None = None) ->
 
     several = pixels.ndim == 3 and pixels.shape[2] > 1
     plane = pixels if several or pixels.ndim == 2 else pixels[..., 0]
+    if several and plane.dtype == bool:
+        plane = plane.astype(np.uint8)
     layout: dict[str, Any] = {"planarconfig": "contig"} if several else {}
     tifffile.imwrite(
         path,
@@ -106,6 +108,8 @@ def _resolution(pixel_size: float | None) -> dict[str, Any]:
     if pixel_size is None:
         return {}
     per_centimetre = 1e4 / pixel_size
+    if per_centimetre >= 2**32:
+        return {}
     return {"resolution": (per_centimetre, per_centimetre), "resolutionunit": "CENTIMETER"}
 
 

@@ -81,6 +81,7 @@ class Intake:
         self._units = {key: entry.split for entry in catalogue.values() for key in unit_keys(entry)}
         self._counts: Counter[Split] = Counter(entry.split for entry in catalogue.values())
         self._come: set[str] = set()
+        self._by_other_names: set[str] = set()
         self._executor = ThreadPoolExecutor(_WRITERS)
         self._versions = versions()
 
@@ -118,6 +119,8 @@ class Intake:
             notes += _update_notes(coming, known)
             origin = _joined_origin(coming, known)
             entry = replace(coming, name=known.name, split=known.split, added=known.added, origin=origin)
+            if coming.name != known.name:
+                self._by_other_names.add(known.name)
         else:
             entry = replace(coming, name=self._free_name(coming.name))
             notes += _renamed_notes(coming.name, entry.name)
@@ -132,15 +135,14 @@ class Intake:
 
     def _known(self, coming: Entry, is_named: bool, flat: bool) -> Entry | None:
         """The image that a sample is: of the same name, of the same place, or of the same pixels."""
-        if is_named and coming.name in self._catalogue:
+        if is_named and coming.name in self._catalogue and coming.name not in self._by_other_names:
             return self._catalogue[coming.name]
         if is_place(coming.origin.source):
-            name = self._origins.get(_origin_key(coming))
-            if name is not None:
-                return self._catalogue[name]
-        name = None if flat else self._pixels.get(coming.pixels)
-        known = None if name is None else self._catalogue[name]
-        if known is None or _is_elsewhere(coming, known):
+            known = self._catalogue.get(self._origins.get(_origin_key(coming), ""))
+            if known is not None and _origin_key(known) == _origin_key(coming):
+                return known
+        known = None if flat else self._catalogue.get(self._pixels.get(coming.pixels, ""))
+        if known is None or known.pixels != coming.pixels or _is_elsewhere(coming, known):
             return None
         return known
 
@@ -233,10 +235,16 @@ def record_of(entry: Entry, table: Any, files: dict[str, str], made_with: dict[s
 
 def _storable(sample: Sample) -> Pixels:
     pixels = sample.pixels()
-    if 0 in pixels.shape or pixels.dtype.kind not in "buif":
+    if 0 in pixels.shape or pixels.dtype.kind not in "buif" or pixels.dtype.itemsize > 8:
         raise DatasetError(
-            f"The image of '{sample.name}' must have pixels that are whole numbers, floats or true/false, "
-            f"got {pixels.dtype} of shape {pixels.shape}."
+            f"The image of '{sample.name}' must have pixels that are whole numbers, floats of up to 64 bits "
+            f"or true/false, got {pixels.dtype} of shape {pixels.shape}."
+        )
+    size = sample.origin.pixel_size
+    if size is not None and size <= 0:
+        raise DatasetError(
+            f"The pixel size of '{sample.name}' must be above 0 µm, not {size}. Leave it out if it is "
+            "not known."
         )
     if sample.split not in (None, *SPLITS):
         raise DatasetError(f"split must be one of {', '.join(SPLITS)}, not '{sample.split}'.")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_cellseg.datasets.annotation import Annotation, object_table
+from napari_cellseg.datasets.annotation import Annotation, object_table, with_texts
 from napari_cellseg.datasets.encoding import pixels_hash
 from napari_cellseg.datasets.sample import Origin, Pixels, Region, Sample, Split
 from napari_cellseg.datasets.splitting import is_place
@@ -218,8 +218,10 @@ def _annotation(plane: NDArray[Any], rows: pd.DataFrame | None, told: Told) -> A
     if rows is None:
         return Annotation(bare.labels, table)
     missing = {c: table.set_index("index")[c] for c in table if c != "index"}
-    rows = rows[rows["index"].isin(index)].set_index("index")
+    rows = with_texts(rows[rows["index"].isin(index)]).set_index("index")
     known = rows.reindex(index)
+    if "class" in known:
+        known["class"] = known["class"].replace("", None)
     for column, default in missing.items():
         known[column] = known[column].where(known[column].notna(), default) if column in known else default
     return Annotation.from_labels(bare.labels, known.reset_index(names="index"))
@@ -230,6 +232,8 @@ def _rows_of_plane(objects: pd.DataFrame | None, position: Mapping[str, int]) ->
         return None
     if "index" not in objects:
         raise DatasetError("A table of objects needs a column 'index' with the label of each row.")
+    if len(objects) and pd.api.types.is_string_dtype(objects["index"]):
+        raise DatasetError("The column 'index' of a table of objects must hold numbers, not texts.")
     rows = objects
     if rows["index"].duplicated().any():
         for letter, place in position.items():

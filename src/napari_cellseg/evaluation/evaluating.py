@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from napari_cellseg.errors import OptionError
-from napari_cellseg.evaluation.candidates import SegmentationLike, is_segmentation
+from napari_cellseg.evaluation.candidates import SegmentationLike, is_segmentation, weaker_objects
 from napari_cellseg.evaluation.classes import Confusion, check_classes, confusion_table
 from napari_cellseg.evaluation.error_rows import error_table
 from napari_cellseg.evaluation.groups import group_columns
@@ -55,7 +55,7 @@ def evaluating(
     prediction, segmentations = _labels_of(prediction, truth)
     pairs = image_pairs(prediction, truth, names, dimensions)
     table = group_columns([p.name for p in pairs], groups, pattern)
-    facts = _image_facts(segmentations, truth, confidence, classes, truth_classes)
+    facts = _image_facts(segmentations, dimensions, truth, confidence, classes, truth_classes)
     total = sum(len(pair) for pair in pairs)
     scores: list[ImageScore] = []
     for pair, known in zip(pairs, facts, strict=True):
@@ -196,6 +196,7 @@ def _per_image(option: Any, truth: Any, n: int, what: str) -> list[Any]:
 
 def _image_facts(
     segmentations: Sequence[SegmentationLike | None],
+    dimensions: Dimensions,
     truth: Any,
     confidence: Any,
     classes: Any,
@@ -208,13 +209,17 @@ def _image_facts(
         _per_image(classes, truth, n, "classes"),
         _per_image(truth_classes, truth, n, "truth_classes"),
     )
-    facts = [_facts(*each) for each in zip(segmentations, *given, strict=True)]
+    facts = [_facts(dimensions, *each) for each in zip(segmentations, *given, strict=True)]
     _check_complete(facts)
     return facts
 
 
 def _facts(
-    segmentation: SegmentationLike | None, confidence: Any, classes: Any, truth_classes: Any
+    dimensions: Dimensions,
+    segmentation: SegmentationLike | None,
+    confidence: Any,
+    classes: Any,
+    truth_classes: Any,
 ) -> ObjectFacts:
     candidates = {}
     if segmentation is not None:
@@ -222,9 +227,8 @@ def _facts(
         confidence = table if confidence is None else confidence
         if classes is None and truth_classes is not None and "class" in table:
             classes = table
-        found = segmentation.candidates
-        for plane in np.unique(found.planes):
-            candidates[int(plane)] = found.instances.take(found.planes == plane)
+        depth = int(segmentation.labels.shape[-3]) if dimensions == 3 else None
+        candidates = weaker_objects(segmentation.candidates, depth)
     return ObjectFacts(
         None if confidence is None else object_values(confidence, "confidence"),
         None if classes is None else object_values(classes, "class"),

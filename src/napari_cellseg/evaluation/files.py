@@ -62,7 +62,7 @@ class LabelFiles:
     predictions, truths : dict of str to LabelFile
         In the order of the names.
     confidences : dict of str to DataFrame, or None
-        The tables beside the predictions, where every prediction has one.
+        The tables beside the predictions, where every prediction has one with a confidence for each object.
     """
 
     predictions: Mapping[str, LabelFile]
@@ -83,7 +83,8 @@ def pair_label_files(prediction: str | Path, truth: str | Path) -> LabelFiles:
     ------
     OptionError
         If one is a file and the other a folder, a truth has no prediction, or two files are of one image.
-        Predictions without a truth are named in a warning.
+        Predictions without a truth are named in a warning, and so is a table that is left out because it has
+        no confidence for some object, as where one was drawn by hand.
     ImageError
         If there is no such file or folder.
     """
@@ -110,7 +111,7 @@ def pair_label_files(prediction: str | Path, truth: str | Path) -> LabelFiles:
         text = f"{len(extra)} predictions have no truth and are left out, for example {extra[0]!r}."
         warnings.warn(text, CellSegWarning, stacklevel=2)
     predictions = {name: LabelFile(found[name]) for name in wanted}
-    tables = {name: _features(file.path) for name, file in predictions.items()}
+    tables = {name: _features(file) for name, file in predictions.items()}
     known = {name: table for name, table in tables.items() if table is not None}
     return LabelFiles(
         predictions,
@@ -148,10 +149,22 @@ def _read(path: Path) -> ImageFile:
     return file
 
 
-def _features(path: Path) -> pd.DataFrame | None:
-    """The table beside a prediction, if it holds confidences."""
-    beside = path.with_name(image_name(path) + FEATURES)
+def _features(file: LabelFile) -> pd.DataFrame | None:
+    """The table beside a prediction, if it holds a confidence for each object."""
+    beside = file.path.with_name(image_name(file.path) + FEATURES)
     if not beside.is_file():
         return None
     table = pd.read_csv(beside)
-    return table if {"index", "confidence"} <= set(table.columns) else None
+    if not {"index", "confidence"} <= set(table.columns):
+        return None
+    confidence = pd.to_numeric(table["confidence"], errors="coerce")
+    labels = np.unique(file[...])
+    without = np.setdiff1d(labels[labels > 0], table["index"][confidence.between(0, 1)])
+    if not len(without):
+        return table
+    text = (
+        f"Confidences are left out: '{beside.name}' has none for {len(without):,} of the objects in "
+        f"'{file.path.name}', for example {without[0]}."
+    )
+    warnings.warn(text, CellSegWarning, stacklevel=4)
+    return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_cellseg.evaluation.candidates import add_candidates
+from napari_cellseg.evaluation.candidates import Weaker, add_candidates
 from napari_cellseg.evaluation.classes import (
     Confusion,
     class_tally,
@@ -18,12 +18,11 @@ from napari_cellseg.evaluation.classes import (
 from napari_cellseg.evaluation.error_rows import Row, error_rows
 from napari_cellseg.evaluation.matching import match_overlaps
 from napari_cellseg.evaluation.mistakes import find_mistakes
-from napari_cellseg.evaluation.object_values import ObjectValues, confidences_of, values_of
+from napari_cellseg.evaluation.object_values import ObjectValues, classes_of, confidences_of
 from napari_cellseg.evaluation.overlaps import Overlaps
 from napari_cellseg.evaluation.pairs import LabelPair
 from napari_cellseg.evaluation.ranking import Detections, rank_detections
 from napari_cellseg.evaluation.tallies import Tally, image_tally
-from napari_cellseg.instances.instance import Instances
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +55,13 @@ class ObjectFacts:
     predicted_classes, true_classes : mapping or None
         Class by label.
     candidates : mapping
-        By plane, weaker predictions that take part in the ranking only.
+        By plane or volume, weaker predictions that take part in the ranking only.
     """
 
     confidence: ObjectValues | None = None
     predicted_classes: ObjectValues | None = None
     true_classes: ObjectValues | None = None
-    candidates: Mapping[int, Instances] = field(default_factory=dict)
+    candidates: Mapping[int, Weaker] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +136,16 @@ def object_classes(overlaps: Overlaps, facts: ObjectFacts) -> tuple[list[str], l
     """Class of each predicted and each true object, where both are known."""
     if facts.predicted_classes is None or facts.true_classes is None:
         return None
-    predicted = values_of(overlaps.prediction, facts.predicted_classes, "class")
-    true = values_of(overlaps.truth, facts.true_classes, "class")
-    return [str(c) for c in predicted], [str(c) for c in true]
+    predicted = classes_of(overlaps.prediction, facts.predicted_classes)
+    return predicted, classes_of(overlaps.truth, facts.true_classes)
 
 
-def _rank(pair: LabelPair, values: ObjectValues, candidates: Instances | None) -> Detections:
+def _rank(pair: LabelPair, values: ObjectValues, candidates: Weaker | None) -> Detections:
     confidence: NDArray[np.float64] = confidences_of(pair.overlaps.prediction, values)
-    if candidates is None or len(candidates) == 0:
+    if candidates is None:
         return rank_detections(pair.overlaps, confidence)
     overlaps = add_candidates(pair.overlaps, candidates, pair.truth)
-    return rank_detections(overlaps, np.concatenate([confidence, candidates.scores.astype(float)]))
+    return rank_detections(overlaps, np.concatenate([confidence, candidates.scores]))
 
 
 def class_names(scores: Sequence[ImageScore]) -> list[str]:

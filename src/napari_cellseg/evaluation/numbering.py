@@ -103,6 +103,8 @@ def number_labels(labels: NDArray[Any]) -> NumberedLabels:
     top = int(flat.max()) if flat.size else 0
     if flat.size and flat.min() < 0:
         raise OptionError(f"Labels must not be negative, this label image holds {flat.min()}.")
+    if top >= 2**63:
+        raise OptionError(f"Labels must be below 2**63, this label image holds {top}.")
     if top > 8 * flat.size + 1000 or top >= 2**31 - 1:
         return _number_sparse(flat, labels.shape)
     flat = flat.astype(np.int32, copy=False)

@@ -28,7 +28,7 @@ def object_values(source: Any, column: str) -> ObjectValues:
     Raises
     ------
     OptionError
-        If it is none of these.
+        If it is none of these, or a table has different values for a label.
     """
     if isinstance(source, pd.DataFrame):
         missing = {"index", column} - set(source.columns)
@@ -36,6 +36,14 @@ def object_values(source: Any, column: str) -> ObjectValues:
             raise OptionError(
                 f"A table of objects needs the columns 'index' and '{column}', "
                 f"this one has {', '.join(map(repr, source.columns))}."
+            )
+        different = source[["index", column]].drop_duplicates()
+        twice = different["index"][different["index"].duplicated()]
+        if len(twice):
+            raise OptionError(
+                f"A table of objects must have one {column} for each label, this one has several for label "
+                f"{twice.iloc[0]}. Labels that are numbered anew in each plane must be evaluated plane by "
+                "plane."
             )
         return dict(zip(source["index"].astype(int).tolist(), source[column].tolist(), strict=True))
     if isinstance(source, Mapping | pd.Series):
@@ -61,6 +69,19 @@ def values_of(ids: Ids, values: ObjectValues, column: str) -> list[Any]:
             f"for example label {', '.join(map(str, missing[:5]))}."
         )
     return [values[int(i)] for i in ids]
+
+
+def classes_of(ids: Ids, values: ObjectValues) -> list[str]:
+    """Class of each label as text; a whole number is the same class where a table holds it as a float.
+
+    Raises
+    ------
+    OptionError
+        If a label has none.
+    """
+    known = {label: value for label, value in values.items() if not (pd.isna(value) or value == "")}
+    found = values_of(ids, known, "class")
+    return [str(int(c)) if isinstance(c, float) and c.is_integer() else str(c) for c in found]
 
 
 def confidences_of(ids: Ids, values: ObjectValues) -> NDArray[np.float64]:

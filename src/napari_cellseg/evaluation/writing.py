@@ -119,7 +119,7 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def plain(value: Any) -> Any:
-    """A value in types of JSON; what is undefined or infinite is None."""
+    """A value in types of JSON; what is undefined or infinite is None, what JSON does not know is text."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -128,4 +128,4 @@ def plain(value: Any) -> Any:
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -154,6 +154,11 @@ def align(
         )
     if image is not None and not hasattr(image, "shape"):
         image = np.asarray(image)
+    if image is not None and np.dtype(image.dtype).kind not in "buif":
+        raise OptionError(
+            f"Intensities must be whole numbers, floats or true/false, not {image.dtype}: measure a part of "
+            "it, for example abs(image)."
+        )
     own, of_image = _both_axes(labels, image, axes)
     if volume and "Z" not in own:
         raise AxesError(f"Volumes need an axis Z, but the axes of the labels are '{own}'.")

@@ -23,7 +23,7 @@ def check_known(table: pd.DataFrame | None, planes: Sequence[str]) -> pd.DataFra
     Raises
     ------
     OptionError
-        Where it has no ``index``, or several rows for an object.
+        Where it has no ``index``, one of texts, or several rows for an object.
     """
     if table is None:
         return None
@@ -31,6 +31,9 @@ def check_known(table: pd.DataFrame | None, planes: Sequence[str]) -> pd.DataFra
         raise OptionError(
             f"A table to join needs the column 'index' with the labels; it has {list(table.columns)}."
         )
+    if len(table) and pd.api.types.is_string_dtype(table[INDEX]):
+        raise OptionError("The column 'index' of a table to join must hold numbers, not texts.")
+    table = table.reset_index(drop=True)
     keys = join_keys(table, planes)
     twice = table.duplicated(keys)
     if twice.any():
@@ -88,5 +91,7 @@ def classes_of(ids: pd.DataFrame, table: pd.DataFrame | None, planes: Sequence[s
     """
     if table is None or "class" not in table:
         return [None] * len(ids)
-    joined = join(ids, table, planes)["class"].astype(object)
-    return [None if pd.isna(value) else str(value) or None for value in joined]
+    given = table["class"].astype(object)
+    names = given.map(str).where(given.notna(), None)
+    joined = join(ids, table.assign(**{"class": names}), planes)["class"]
+    return [None if pd.isna(name) else name or None for name in joined]

@@ -122,6 +122,10 @@ def readable_labels(labels: Any) -> NDArray[Any]:
             f"Labels to measure must be whole numbers of two or three dimensions, these are {array.dtype} of "
             f"shape {array.shape}.{hint}"
         )
+    if array.dtype == np.uint64 and array.size and int(array.max()) >= 2**63:
+        raise LabelsError(
+            f"Labels must be below 2**63, these go up to {array.max()}. Number the objects anew."
+        )
     return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
 
 

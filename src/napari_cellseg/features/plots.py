@@ -64,7 +64,7 @@ def plot_histogram(
         If a column is missing or has no numbers.
     """
     groups = _values(table, [feature], by, selected)
-    every = np.concatenate([cells.values[:, 0] for cells in groups.values()])
+    every = np.concatenate([np.zeros(0), *(cells.values[:, 0] for cells in groups.values())])
     edges = _edges(every, bins)
     figure, axes = new_figure(width, height)
     for k, (name, cells) in enumerate(groups.items()):
@@ -81,7 +81,7 @@ def plot_histogram(
     _note_selected(figure, groups)
     axes.set_xlabel(axis_label(feature, _unit(table, feature)))
     axes.set_ylabel("cells" if by is None else "share of cells")
-    if by is not None:
+    if by is not None and groups:
         add_legend(axes, axis_label(by))
     return figure
 
@@ -137,7 +137,7 @@ def plot_scatter(
     _note_selected(figure, groups)
     axes.set_xlabel(axis_label(x, _unit(table, x)))
     axes.set_ylabel(axis_label(y, _unit(table, y)))
-    if by is not None:
+    if by is not None and groups:
         add_legend(axes, axis_label(by))
     return figure
 
@@ -273,7 +273,7 @@ def _values(
     for name in [*features, *([] if by is None else [by])]:
         if name not in table.columns:
             raise OptionError(f"The table has no column {name!r}.")
-        if name != by and not pd.api.types.is_numeric_dtype(table[name]):
+        if name in features and not pd.api.types.is_numeric_dtype(table[name]):
             raise OptionError(f"A feature must be a column of numbers; {name!r} is not.")
     chosen = np.zeros(len(table), bool) if selected is None else np.asarray(selected, bool)
     if len(chosen) != len(table):
@@ -282,7 +282,8 @@ def _values(
     usable = np.isfinite(values).all(axis=1)
     if by is None:
         return {"cells": _Cells(values[usable], chosen[usable])}
-    rows = pd.Series(np.arange(len(table))).groupby(table[by].array, observed=True, sort=True)
+    known = table[by].reset_index(drop=True)
+    rows = pd.Series(np.arange(len(table))).groupby(known, observed=True, sort=True)
     own = {str(name): part.to_numpy()[usable[part.to_numpy()]] for name, part in rows}
     return {name: _Cells(values[part], chosen[part]) for name, part in own.items()}
 

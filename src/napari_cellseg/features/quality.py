@@ -55,13 +55,15 @@ def blur(channel: NDArray[Any]) -> float:
     Returns
     -------
     float
-        scikit-image's ``blur_effect`` (Crete et al. 2007), band by band, with little memory.
+        scikit-image's ``blur_effect`` (Crete et al. 2007), band by band, with little memory; of 64-bit
+        integers that of the same numbers as floats, where scikit-image loses them in its scaling.
     """
     if min(channel.shape) < 4:
         return np.nan
     sharp, lost = np.zeros(2), np.zeros(2)
     for lines, inner in _bands(channel, _BLUR_WIDTH // 2 + 1, skipped=(2, 1)):
-        lines = img_as_float(lines)
+        wide = lines.dtype.kind in "iu" and lines.dtype.itemsize == 8
+        lines = lines.astype(np.float64) if wide else img_as_float(lines)
         for axis in range(2):
             smooth = ndimage.uniform_filter1d(lines, _BLUR_WIDTH, axis=axis)
             steep = np.maximum(np.abs(sobel(lines, axis=axis)), _SMALLEST)

@@ -160,6 +160,11 @@ def typed(values: pd.Series, kind: ColumnType) -> pd.Series:
     return pd.Series(_categorical(values.astype(object), kind), name=values.name)
 
 
+def column_names(path: Path, dialect: Dialect) -> list[str]:
+    """The names in the first line of a text."""
+    return list(pd.read_csv(path, nrows=0, sep=dialect.separator, encoding="utf-8-sig").columns)
+
+
 def guessed_dialect(path: Path) -> Dialect:
     """Separator and decimal of a text that somebody else wrote, from its first lines."""
     with path.open(encoding="utf-8-sig", errors="replace") as file:
@@ -182,8 +187,8 @@ def _read_known(path: Path, types: Mapping[str, ColumnType], dialect: Dialect) -
             include_columns=list(types),
             column_types={name: _arrow_type(kind) for name, kind in types.items()},
             null_values=[""],
-            true_values=["True"],
-            false_values=["False"],
+            true_values=["True", "TRUE", "true"],
+            false_values=["False", "FALSE", "false"],
             decimal_point=dialect.decimal,
         ),
     )
@@ -197,7 +202,9 @@ def _arrow_type(kind: ColumnType) -> Any:
     name = kind["of"]["dtype"] if kind["dtype"] == "category" else kind["dtype"]
     if name == "text":
         return pa.string()
-    return pa.bool_() if name in ("bool", "boolean") else pa.from_numpy_dtype(np.dtype(name.lower()))
+    if name in ("bool", "boolean"):
+        return pa.bool_()
+    return pa.float32() if name == "float16" else pa.from_numpy_dtype(np.dtype(name.lower()))
 
 
 def _restored(column: Any, kind: ColumnType) -> pd.Series:

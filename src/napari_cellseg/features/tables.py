@@ -20,6 +20,7 @@ from napari_cellseg.features.table_text import (
     ColumnType,
     Decimal,
     Dialect,
+    column_names,
     column_type,
     guessed_dialect,
     read_text,
@@ -292,5 +293,8 @@ def _read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 def _read_csv(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     beside = sidecar_path(path)
     sidecar = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    columns = sidecar.get("columns", {})
     dialect = Dialect(**sidecar["text"]) if "text" in sidecar else guessed_dialect(path)
-    return read_text(path, sidecar.get("columns", {}), dialect), sidecar
+    if columns and not set(columns) & set(column_names(path, dialect)):
+        dialect = guessed_dialect(path)  # another program has written the table anew
+    return read_text(path, columns, dialect), sidecar

@@ -54,6 +54,10 @@ class Settings:
                 raise OptionError(f"{name} must be one of {', '.join(choices)}, not {given!r}.")
         if not 0 < self.level < 1:
             raise OptionError(f"level must be above 0 and below 1, not {self.level}.")
+        if self.replicates == self.by:
+            raise OptionError(
+                f"The replicates must be told by another column than the groups, not by {self.by!r}."
+            )
         if self.paired and self.replicates is None:
             raise OptionError("A paired comparison needs the column of the replicates that are paired.")
 
@@ -182,6 +186,16 @@ def is_numeric(column: pd.Series) -> bool:
     return bool(kinds.is_bool_dtype(column) or kinds.is_numeric_dtype(column))
 
 
+def group_name(value: Hashable, column: pd.Series) -> str:
+    """The name of a group that is given by its value; whole numbers and floats are told apart by none."""
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if number and pd.api.types.is_float_dtype(column):
+        return str(float(value))  # type: ignore[arg-type]
+    if number and pd.api.types.is_integer_dtype(column) and float(value).is_integer():  # type: ignore[arg-type]
+        return str(int(value))  # type: ignore[call-overload]
+    return str(value)
+
+
 def _as_text(column: pd.Series) -> pd.Series:
     """Values as text; missing ones stay missing."""
     return column.astype(object).map(str, na_action="ignore")
@@ -189,7 +203,7 @@ def _as_text(column: pd.Series) -> pd.Series:
 
 def _group_names(column: pd.Series, groups: Sequence[Hashable] | None) -> tuple[str, ...]:
     if groups is not None:
-        names = tuple(dict.fromkeys(str(g) for g in groups))
+        names = tuple(dict.fromkeys(group_name(g, column) for g in groups))
         if len(names) < 2:
             raise OptionError(f"Comparing needs at least two groups, got {', '.join(names) or 'none'}.")
         return names

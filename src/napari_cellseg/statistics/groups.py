@@ -8,7 +8,7 @@ import pandas as pd
 
 from napari_cellseg.events import Job, Progress, drain
 from napari_cellseg.statistics.correction import Correction, corrected_p
-from napari_cellseg.statistics.group_design import Design, Settings, make_design
+from napari_cellseg.statistics.group_design import Design, Settings, group_name, make_design
 from napari_cellseg.statistics.group_rows import COLUMNS, comparison_rows, description
 from napari_cellseg.statistics.group_words import row_words, warnings_of
 from napari_cellseg.statistics.replicates import Average
@@ -135,7 +135,8 @@ def compare_groups(
     OptionError
         Where a column is missing or has no numbers, there are not two groups, or an option is unknown.
     """
-    base = None if control is None else str(control)
+    column = table[by] if by in table.columns else pd.Series(dtype=object)
+    base = None if control is None else group_name(control, column)
     settings = Settings(by, replicates, average, paired, base, test, correction, level, resamples, seed)
     return drain(comparing_groups(make_design(table, settings, features, groups)))
 

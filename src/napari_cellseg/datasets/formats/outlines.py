@@ -230,7 +230,7 @@ def _labels(said: Sequence[int | None]) -> list[int]:
 
 def image_of(path: Path, stem: str, folder: ImageFolder) -> Path | None:
     """The image that a file of outlines belongs to: the one of its name, which may end as the image does."""
-    endings = ("", *_ENDINGS) if name_of(stem) != stem else _ENDINGS
+    endings = (*_ENDINGS, "") if name_of(stem) != stem else _ENDINGS
     found = folder.find(stem, f"'{path}'", suffixes=endings)
     return found if found is not None and found.is_file() else None
 

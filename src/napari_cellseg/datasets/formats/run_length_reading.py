@@ -73,7 +73,10 @@ def read_run_lengths(
         tally = Tally()
         folder = _image_folder(file, images)
         index = index_rows(file, header)
-        found = {name: _find(name, folder, f"'{file}', line {r.line}") for name, r in index.images.items()}
+        ours = header.is_ours
+        found = {
+            name: _find(name, folder, f"'{file}', line {r.line}", ours) for name, r in index.images.items()
+        }
         shapes = [_shape(index, name, found[name]) for name in index.images]
         base = _base(index, shapes, notes)
         chosen = _order(index, shapes, base, order, notes)
@@ -85,7 +88,8 @@ def read_run_lengths(
                 read = None if image is None else partial(read_pixels, image)
                 tally.add(_NO_IMAGE, f"'{name}'", read is None)
                 split = sample.split or (split_of(file) if apart else None)
-                yield Sample(stems.take(name_of(name)), sample.annotation, read, sample.origin, split)
+                stem = stems.take(name if ours else name_of(name))
+                yield Sample(stem, sample.annotation, read, sample.origin, split)
         tally.tell(notes)
 
 
@@ -110,9 +114,10 @@ def _image_folder(file: Path, images: Path | None) -> ImageFolder:
     return ImageFolder([*(file.parent / word for word in words), file.parent / "images", file.parent])
 
 
-def _find(name: str, folder: ImageFolder, where: str) -> Path | None:
-    suffixes = ("", *IMAGE_SUFFIXES)
-    stem = name_of(name)
+def _find(name: str, folder: ImageFolder, where: str, ours: bool) -> Path | None:
+    """The image of a name, which in files of our own is that of the file without its ending."""
+    suffixes = (*IMAGE_SUFFIXES, "") if ours else ("", *IMAGE_SUFFIXES)
+    stem = name if ours else name_of(name)
     found = folder.find(name, where, suffixes=suffixes)
     return found or folder.find(f"{name}/images/{stem}", where, suffixes=suffixes)
 
