@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from napari_cellseg.images.planes import open_planes
 from napari_cellseg.images.reading import PixelSize, read_image
 from napari_cellseg.instances.instance import Instances
 from napari_cellseg.labels import writing
-from napari_cellseg.labels.writing import write_labels
+from napari_cellseg.labels.writing import write_labels, write_map
 from napari_cellseg.pipeline import Candidates, Segmentation
 
 
@@ -246,6 +247,25 @@ def test_folders_stand_for_their_images_but_not_for_their_results(calls, image, 
     assert statuses(run(folder, folder)) == [(name, "skipped") for name in expected]
 
 
+def test_a_file_named_in_two_ways_is_one_file(image, tmp_path):
+    path = image()
+    assert find_images([path, tmp_path / "in" / ".." / "in" / "a.tif", tmp_path / "in"]) == [path]
+
+
+def test_a_name_that_is_not_utf8(calls, image, tmp_path):
+    plain = image()
+    path = plain.with_name(os.fsdecode(b"Zelle_\xe4.tif"))
+    try:
+        plain.rename(path)
+    except OSError:
+        pytest.skip("this file system has UTF-8 names only")
+    out = tmp_path / "out"
+    assert statuses(run(path, out)) == [(path.name, "done")]
+    assert statuses(run(path, out)) == [(path.name, "skipped")]
+    record = json.loads((out / f"{path.stem}_provenance.json").read_text(encoding="utf-8"))
+    assert record["source"]["path"] == str(path)
+
+
 def test_nothing_to_do_is_an_error(tmp_path):
     with pytest.raises(OptionError, match="no path"):
         run([], tmp_path / "out")
@@ -279,6 +299,19 @@ def test_axes_and_pixel_size_of_the_file_unless_given(calls, tmp_path):
     assert (calls[1]["axes"], calls[1]["pixel_size"]) == ("ZCYX", 2.0)
     written = read_image(tmp_path / "given" / "stack_labels.tif")
     assert (written.axes, written.pixel_size.y, written.pixel_size.x) == ("ZYX", 2.0, 2.0)
+
+
+def test_images_inside_of_a_zarr_folder(calls, tmp_path):
+    import zarr
+
+    group = zarr.open_group(tmp_path / "two.zarr", mode="w")
+    for name in "ab":
+        group.create_array(name, data=np.full((8, 8), 200, np.uint8))
+    (result,) = run(tmp_path / "two.zarr", tmp_path / "out").files
+    inside = tmp_path / "two.zarr" / "a"
+    assert f"such as '{inside}'" in result.reason
+    assert statuses(run(inside, tmp_path / "out")) == [("a", "done")]
+    assert (tmp_path / "out" / "a_labels.tif").is_file()
 
 
 def test_zarr_folders_are_images(calls, tmp_path):
@@ -317,6 +350,40 @@ def test_maps_are_written_beside_the_labels(calls, image, tmp_path):
     assert "in the way" in result.reason
     with pytest.raises(OptionError, match="no map 'doubt' to keep"):
         run(path, out, keep_maps=["doubt"])
+
+
+def test_maps_with_underscores_are_results_too(calls, image, tmp_path):
+    path = image()
+    run(path, tmp_path / "in", keep_maps=["offset_y"])
+    assert (tmp_path / "in" / "a_offset_y.tif").is_file()
+    assert find_images(tmp_path / "in") == [path]
+
+
+def test_results_never_replace_one_of_the_images(calls, image, tmp_path):
+    plain, truth = image("a.tif"), image("a_labels.tif")
+    before = truth.read_bytes()
+    first, second = run(tmp_path / "in", tmp_path / "in", overwrite=True).files
+    assert first.status == "failed"
+    assert f"would replace '{truth}', one of the images" in first.reason
+    assert second.status == "done"
+    assert truth.read_bytes() == before
+    (alone,) = run(plain, tmp_path / "in", overwrite=True).files
+    assert alone.status == "done"
+
+
+@pytest.mark.parametrize("options", [{"channel": 2}, {"channel": "mean"}, {"axes": "YXS"}, {"axes": "YXC"}])
+def test_pictures_without_colours_among_coloured_ones(calls, tmp_path, options):
+    import imageio.v3 as iio
+
+    (tmp_path / "in").mkdir()
+    blue = np.zeros((24, 32, 3), np.uint8)
+    blue[4:10, 5:12, 2] = 200
+    iio.imwrite(tmp_path / "in" / "blue.png", blue)
+    iio.imwrite(tmp_path / "in" / "empty.png", np.zeros_like(blue))
+    iio.imwrite(tmp_path / "in" / "grey.png", np.zeros((24, 32), np.uint8))
+    with pytest.warns(CellSegWarning) if options.get("axes") == "YXC" else nullcontext():
+        summary = run(tmp_path / "in", tmp_path / "out", **options)
+    assert statuses(summary) == [("blue.png", "done"), ("empty.png", "done"), ("grey.png", "failed")]
 
 
 @pytest.mark.parametrize("format", ["png", "npy"])
@@ -399,6 +466,20 @@ def test_more_labels_than_16_bits_hold(tmp_path):
         write_labels(tmp_path / "l.jpg", labels)
     write_labels(tmp_path / "top.png", np.full((2, 2), writing.PNG_LIMIT, np.int32))
     assert read_image(tmp_path / "top.png").data.max() == writing.PNG_LIMIT
+
+
+@pytest.mark.parametrize("edge", [3.2e-7, 3.2e15])
+def test_pixel_sizes_beyond_what_resolution_tags_hold(tmp_path, edge):
+    write_labels(tmp_path / "l.tif", np.eye(8, dtype=np.int32), pixel_size=PixelSize(edge, edge))
+    assert read_image(tmp_path / "l.tif").pixel_size == PixelSize(edge, edge)
+
+
+def test_maps_may_take_more_than_a_classic_tiff_holds(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "CLASSIC_BYTES", 100)
+    for name, edge in {"small": 5, "large": 6}.items():
+        write_map(tmp_path / f"{name}.tif", np.zeros((edge, edge), np.float16))
+        with tifffile.TiffFile(tmp_path / f"{name}.tif") as tif:
+            assert tif.is_bigtiff == (name == "large")
 
 
 def test_the_bundled_model_from_file_to_file(tmp_path):

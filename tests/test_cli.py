@@ -1,5 +1,6 @@
 """The command line, called as a user does."""
 
+import io
 import re
 import signal
 import subprocess
@@ -16,14 +17,15 @@ import tifffile
 
 import napari_cellseg
 from napari_cellseg import batch, doctor
-from napari_cellseg.cli import terminal
+from napari_cellseg.cli import main, terminal
 from napari_cellseg.cli.app import parse_diameter, parse_pixel_size
 from napari_cellseg.cli.demo import OUTLINE, outlined
 from napari_cellseg.cli.options import parse_channel
 from napari_cellseg.errors import CellSegWarning, OptionError
 from napari_cellseg.events import Progress
 from napari_cellseg.images.reading import read_image
-from napari_cellseg.models.registry import bundled_folder
+from napari_cellseg.models.registry import bundled_folder, find_model
+from napari_cellseg.models.trust import is_trusted
 
 START = "import sys; from napari_cellseg.cli import main; main(sys.argv[1:])"
 
@@ -197,6 +199,26 @@ def test_ctrl_c_that_turned_into_another_error(run, monkeypatch):
     assert run("segment", "a.tif", "-o", "out") == (130, "", "Cancelled\n")
 
 
+def test_a_pipe_that_has_not_all_characters(fake_batch, monkeypatch):
+    pipe = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", pipe)
+    fake_batch.results = [batch.FileResult(Path("−1 µm.tif"), "done", Path("out"), 1, 2.0)]
+    with pytest.raises(SystemExit) as done:
+        main(["segment", "a.tif", "-o", "out"])
+    pipe.flush()
+    assert done.value.code == 0
+    assert pipe.buffer.getvalue().startswith("\\u22121 µm.tif: 1 objects".encode("cp1252"))
+
+
+def test_a_name_that_no_table_can_hold(run, monkeypatch):
+    def broken(*arguments, **keywords):
+        "a_\udce4.tif".encode()
+
+    monkeypatch.setattr(batch, "segmenting_files", broken)
+    code, _, err = run("segment", "a.tif", "-o", "out")
+    assert (code, "name is not valid UTF-8" in err) == (2, True)
+
+
 def test_a_missing_package_points_to_the_doctor(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "napari_cellseg.batch", None)
     code, _, err = run("segment", "a.tif", "-o", "out")
@@ -335,6 +357,12 @@ def test_a_model_is_added_used_and_removed(run, field, tmp_path):
     assert run("segment", field, "-o", tmp_path / "out", "-m", "mine", "--device", "cpu")[0] == 0
     assert run("models", "remove", "mine") == (0, "Removed 'mine'.\n", "")
     assert "mine" not in run("models", "list")[1]
+
+
+def test_a_model_is_trusted_by_its_name(run, fake_batch):
+    code, _, err = run("segment", "a.tif", "-o", "out", "--model", "nuclei", "--trust")
+    assert (code, err) == (0, "")
+    assert is_trusted(find_model("nuclei").path)
 
 
 def test_the_doctor_s_exit_code(run, monkeypatch):

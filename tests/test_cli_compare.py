@@ -144,6 +144,16 @@ def test_what_is_wrong_is_said_in_a_sentence(run, cells, tmp_path, arguments, wo
     assert not out.exists()
 
 
+def test_no_file_takes_the_place_of_another(run, cells, tmp_path):
+    before = cells.read_bytes()
+    code, _, err = run(cells, "--by", "class", "--paired", "image", "-o", tmp_path / "." / "cells.csv")
+    assert (code, "must not replace the table" in err) == (2, True)
+    assert cells.read_bytes() == before
+    plots = ("--plot", tmp_path / "a.png", "--plot-effects", tmp_path / "a.png")
+    code, _, err = run(cells, "--by", "class", "--paired", "image", "-o", tmp_path / "r.csv", *plots)
+    assert (code, "must be different files" in err) == (2, True)
+
+
 def test_a_missing_table_is_an_error(run, tmp_path):
     code, _, err = run(tmp_path / "none.csv", "--by", "class", "-o", tmp_path / "result.csv")
     assert code == 2

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import zarr
 
 from napari_cellseg.datasets.formats.registry import find_format, list_formats
 from napari_cellseg.datasets.store import Dataset
@@ -64,6 +65,12 @@ def test_create_says_what_is_wrong(run, made):
     assert (code, out) == (2, "")
     assert err.startswith("Error: --fractions")
     assert len(err.splitlines()) == 1
+
+
+def test_a_zarr_is_one_image_that_needs_its_labels(run, made, tmp_path):
+    zarr.create_array(tmp_path / "a.zarr", data=image_of(5))
+    code, _, err = run("add", made, tmp_path / "a.zarr")
+    assert (code, "a.zarr' is one image: give its label image as well" in err) == (2, True)
 
 
 def test_add_one_image(run, made, plate):

@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import zarr
 
 from napari_cellseg.batch.labelled import IMAGE, find_labelled
 from napari_cellseg.cli.measure import parse_interval, parse_sizes
 from napari_cellseg.errors import ImageError, OptionError
 from napari_cellseg.features.tables import read_table
+from napari_cellseg.labels.writing import write_labels
 
 
 @pytest.fixture
@@ -85,6 +87,32 @@ def test_a_given_size_holds_for_all(run, tmp_path):
     assert table.attrs["units"]["area"] == "nm²"
 
 
+def test_an_image_without_objects_among_others(run, tmp_path):
+    write(tmp_path / "in", "a", 0)
+    write(tmp_path / "in", "b", 2)
+    for path in (tmp_path / "cells.csv", tmp_path / "cells.parquet"):
+        code, _, err = run(tmp_path / "in", tmp_path / "in", "-o", path)
+        assert (code, err) == (0, "")
+        table = read_table(path)
+        assert list(table.columns[:3]) == [IMAGE, "index", "class"]
+        assert table[IMAGE].tolist() == ["b", "b"]
+        assert table["index"].tolist() == [1, 2]
+
+
+def test_classes_of_any_name_in_some_images_only(run, tmp_path):
+    for name, classes in (("a", ["live", "NA"]), ("b", ["", ""]), ("c", ["1", ""])):
+        write(tmp_path / "in", name, 2)
+        rows = {"index": [1, 2], "class": classes, "status": ["", "edited"] if name == "a" else ["", ""]}
+        pd.DataFrame(rows).to_csv(tmp_path / "in" / f"{name}_features.csv", index=False)
+    code, _, err = run(tmp_path / "in", "-o", tmp_path / "cells.parquet", "--images", tmp_path / "images.csv")
+    assert (code, err) == (0, "")
+    found = pd.read_parquet(tmp_path / "cells.parquet")[["class", "status"]].fillna("")
+    assert found["class"].tolist() == ["live", "NA", "", "", "1", ""]
+    assert found["status"].tolist() == ["", "edited", "", "", "", ""]
+    images = pd.read_csv(tmp_path / "images.csv")
+    assert images[["count_of-live", "count_of-1"]].fillna(0).to_numpy().tolist() == [[1, 0], [0, 0], [0, 1]]
+
+
 def test_a_bad_file_is_reported_and_the_rest_goes_on(run, tmp_path):
     write(tmp_path / "in", "a", 2)
     (tmp_path / "in" / "b_labels.tif").write_bytes(b"no image")
@@ -132,6 +160,61 @@ def test_files_belong_together_by_their_names(tmp_path):
         find_labelled(tmp_path / "none")
 
 
+def test_two_files_of_one_name_are_told_apart(tmp_path):
+    write(tmp_path / "in", "a", 1)
+    folder = tmp_path / "in"
+    tifffile.imwrite(folder / "a.tiff", squares(1))
+    with pytest.raises(OptionError, match=r"may be of two images in .*: 'a\.tif' and 'a\.tiff'"):
+        find_labelled(folder, folder)
+    (folder / "a_labels.ome.tif").rename(folder / "a_tiff_labels.tif")
+    (found,) = find_labelled(folder, folder)
+    assert (found.name, found.image.name) == ("a_tiff", "a.tiff")
+    tifffile.imwrite(folder / "a_tiff_mask.tif", squares(1))
+    for images in (None, folder):
+        with pytest.raises(OptionError, match=r"of the same image: 'a_tiff_labels\.tif' and 'a_tiff_mask"):
+            find_labelled(folder, images)
+
+
+def test_an_image_that_is_called_like_labels(tmp_path):
+    write(tmp_path / "out", "plate_gt", 1)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out" / "plate_gt.tif").rename(tmp_path / "in" / "plate_gt.tif")
+    (found,) = find_labelled(tmp_path / "out", tmp_path / "in")
+    assert (found.labels.name, found.image.name) == ("plate_gt_labels.ome.tif", "plate_gt.tif")
+
+
+@pytest.mark.parametrize("ending", ["tif", "npy"])
+@pytest.mark.parametrize(
+    "shape, axes", [((1, 2, 1), "TCZYX"), ((1, 1), "TZYX"), ((1,), None), ((2, 1), "CZYX")]
+)
+def test_axes_of_length_1_may_be_in_one_file_only(run, tmp_path, shape, axes, ending):
+    image = np.broadcast_to((100 * squares(3)).astype(np.uint16), (*shape, 40, 60))
+    if axes is None:
+        path = tmp_path / "a.npy"
+        np.save(path, image)
+    else:
+        path = tmp_path / "a.zarr"
+        zarr.create_array(path, data=image, dimension_names=list(axes.lower()))
+    labels = tmp_path / f"a_labels.{ending}"
+    write_labels(labels, squares(3)[None] if ending == "npy" else squares(3), axes="YX")
+    code, _, err = run(labels, path, "-o", tmp_path / "t.csv", "--features", "area,intensity_mean")
+    assert (code, err) == (0, "")
+    table = read_table(tmp_path / "t.csv")
+    assert table["area"].tolist() == [80.0] * 3
+    column = "intensity_mean-1" if "C" in (axes or "") else "intensity_mean"
+    assert table[column].tolist() == [100.0, 200.0, 300.0]
+
+
+def test_contacts_where_the_image_has_channels(run, tmp_path):
+    write(tmp_path, "a", 3)
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.zeros((2, 40, 60), np.uint16), imagej=True, metadata={"axes": "CYX"}
+    )
+    code, _, err = run(tmp_path, tmp_path, "--enrichment", tmp_path / "pairs.csv", "--shuffles", 20)
+    assert (code, err) == (0, "")
+    assert len(read_table(tmp_path / "pairs.csv")) > 0
+
+
 def test_wrong_arguments_are_said_in_words(run, tmp_path):
     write(tmp_path / "in", "a", 1)
     assert parse_sizes("0.5") == 0.5
@@ -141,6 +224,8 @@ def test_wrong_arguments_are_said_in_words(run, tmp_path):
     code, _, err = run(tmp_path / "in", "-o", tmp_path / "cells.xlsx")
     assert code == 2
     assert err == "Error: --out must end in .csv or .parquet, not 'cells.xlsx'.\n"
+    code, _, err = run(tmp_path / "in", "-o", tmp_path / "cells.csv", "--unit", "nm")
+    assert (code, "give the size of a pixel in nm" in err) == (2, True)
 
 
 def write_film(folder: Path, counts: tuple[int, ...], interval: float | None = 1800) -> Path:

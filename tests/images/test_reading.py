@@ -14,7 +14,7 @@ from PIL import Image
 from napari_cellseg.errors import CellSegWarning, ImageError
 from napari_cellseg.images import tiff
 from napari_cellseg.images.planes import open_planes
-from napari_cellseg.images.reading import PixelSize, list_images, read_image, read_metadata
+from napari_cellseg.images.reading import PixelSize, is_folder, list_images, read_image, read_metadata
 
 
 def pixels(*shape: int, dtype: Any = np.uint16) -> np.ndarray:
@@ -137,6 +137,14 @@ def test_imagej_hyperstack(tmp_path: Path, storage: str, unit: str) -> None:
     assert read_metadata(path).time_interval == 30
 
 
+def test_imagej_stack_from_top_to_bottom(tmp_path: Path) -> None:
+    metadata = {"axes": "ZYX", "spacing": -2.5, "unit": "um"}
+    tifffile.imwrite(
+        tmp_path / "image.tif", pixels(3, 20, 30), imagej=True, metadata=metadata, resolution=(4, 4)
+    )
+    assert read_metadata(tmp_path / "image.tif").pixel_size == PixelSize(0.25, 0.25, 2.5)
+
+
 @pytest.mark.parametrize(
     "unit, per_unit, expected",
     [("nm", 0.01, 0.1), ("inch", 72, None), ("inch", 50800, 0.5), ("pixel", 1, None)],
@@ -231,6 +239,25 @@ def test_jpeg(tmp_path: Path) -> None:
     assert np.abs(read.data.astype(int) - image).max() < 6
 
 
+def test_pictures_larger_than_pillow_takes_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = pixels(20, 30, dtype=np.uint8)
+    iio.imwrite(tmp_path / "image.png", image)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    check_round_trip(tmp_path / "image.png", image, "YX")
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def test_inks_become_colours(tmp_path: Path) -> None:
+    grey = np.tile(np.arange(0, 240, 8, dtype=np.uint8), (20, 1))
+    blue = np.dstack([np.zeros_like(grey), np.zeros_like(grey), grey])
+    for name, picture, axes in (("grey", grey, "YX"), ("blue", blue, "YXS")):
+        path = tmp_path / f"{name}.jpg"
+        Image.fromarray(picture).convert("CMYK").save(path, quality=98, subsampling=0)
+        read = read_image(path)
+        assert read.axes == read_metadata(path).axes == axes
+        assert np.abs(read.data.astype(int) - picture).max() < 12
+
+
 def test_animated_gif(tmp_path: Path) -> None:
     frames = [Image.fromarray(np.full((20, 30), 40 * i, np.uint8)) for i in range(4)]
     path = tmp_path / "image.gif"
@@ -292,6 +319,22 @@ def test_ngff_multiscale(tmp_path: Path, version: str) -> None:
     assert metadata.channel_names == ("DAPI", "GFP")
     assert metadata.time_interval == 300
     check_round_trip(path / "full", image, None)
+
+
+def test_ngff_with_several_images(tmp_path: Path) -> None:
+    path, image = tmp_path / "image.zarr", pixels(3, 2, 40, 50)
+    root = zarr.open_group(path, mode="w", zarr_format=2)
+    root.attrs["bioformats2raw.layout"] = 3
+    write_ngff(path / "0", image, "0.4")
+    check_round_trip(path, image, "TCYX")
+    assert read_metadata(path).notes == ()
+    write_ngff(path / "1", image + 1, "0.4")
+    (note,) = read_image(path).metadata.notes
+    assert "holds 2 images; the first is read" in note
+    assert is_folder(tmp_path)
+    assert not is_folder(path)
+    assert not is_folder(path / "1")
+    check_round_trip(path / "1", image + 1, "TCYX")
 
 
 def test_zarr_group_without_an_image(tmp_path: Path) -> None:

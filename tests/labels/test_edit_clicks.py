@@ -28,6 +28,15 @@ def test_a_bright_or_dark_disc_is_found(sign, click):
     assert agreement(grow_from_click(image, click, max_diameter=50), truth) > 0.85
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [(42, 42), (70, 20)])
+def test_pixels_that_are_no_numbers_do_not_lead_astray(value, place):
+    truth = disc((80, 80), (40, 40), 14)
+    image = ndimage.gaussian_filter(truth * 100.0, 1.5) + np.random.default_rng(0).normal(0, 6, truth.shape)
+    image[place] = value
+    assert agreement(grow_from_click(image, (40, 40), max_diameter=50), truth) > 0.85
+
+
 def test_a_colour_that_is_no_brighter_is_found():
     truth = disc((80, 80), (40, 40), 14)
     image = np.stack([np.where(truth, 60, 180), np.where(truth, 180, 60), np.full(truth.shape, 90)], axis=-1)

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from napari_cellseg.errors import LabelsError, OptionError
 from napari_cellseg.events import Progress, drain
+from napari_cellseg.labels.adding import add_region
 from napari_cellseg.labels.edit import apply_edit
 from napari_cellseg.labels.index import ObjectIndex
+from napari_cellseg.labels.merging import merge
 from napari_cellseg.labels.shaping import smooth
 from napari_cellseg.labels.whole import (
     removing_border_touching,
@@ -17,7 +19,7 @@ from napari_cellseg.labels.whole import (
     renumbering,
     smoothing_all,
 )
-from napari_cellseg.labels.whole_edit import apply_whole_edit
+from napari_cellseg.labels.whole_edit import apply_whole_edit, compress_edit
 
 from .conftest import crowds, disc
 
@@ -53,6 +55,33 @@ def test_renumbered_objects_keep_their_pixels_and_order(data):
     np.testing.assert_array_equal(after, np.searchsorted(np.union1d([0], ids), original))
     for new, (old,) in edit.parents.items():
         np.testing.assert_array_equal(after == new, original == old)
+
+
+@pytest.mark.parametrize("dtype", [">u2", ">i4"])
+def test_labels_in_the_byte_order_of_other_machines(dtype):
+    labels = np.zeros((12, 20), dtype)
+    labels[2:9, 2:9], labels[4:8, 12:18], labels[0, 0] = 300, 700, 9
+    after, _ = done(labels.copy(), renumbering)
+    assert np.unique(after).tolist() == [0, 1, 2, 3]
+    after, _ = done(labels.copy(), removing_small, 5)
+    assert np.unique(after).tolist() == [0, 300, 700]
+    index, original = ObjectIndex.build(labels), labels.copy()
+    edit = merge(labels, index, [300, 700], bridge=4)
+    apply_edit(labels, edit)
+    assert (index.dtype.isnative, edit.after.dtype.isnative) == (True, True)
+    assert np.unique(labels).tolist() == [0, 9, 300]
+    apply_whole_edit(labels, compress_edit(labels, edit.inverted()))
+    np.testing.assert_array_equal(labels, original)
+
+
+def test_a_label_of_another_type_is_kept_in_that_of_the_labels():
+    labels = np.zeros((12, 20), np.uint16)
+    labels[2:9, 2:9] = 3
+    index, mask = ObjectIndex.build(labels), np.ones((3, 3), np.bool_)
+    edit = add_region(labels, index, mask, (2, 9), label=np.int64(3))
+    assert edit.after.dtype == np.uint16
+    apply_whole_edit(labels, compress_edit(labels, edit))
+    assert np.count_nonzero(labels == 3) == 49 + 9
 
 
 @settings(deadline=None)

@@ -1,5 +1,7 @@
 """The picture of selected objects."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,8 +33,8 @@ def test_marks_exactly_the_objects_and_their_borders(
     np.testing.assert_array_equal(picture == BORDER, chosen & ~inside)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int64])
-def test_any_type_of_labels(dtype: type) -> None:
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int64, ">i4"])
+def test_any_type_of_labels(dtype: Any) -> None:
     plane = np.zeros((8, 8), dtype)
     plane[1:7, 1:7] = 3
     assert (mark_objects(plane, [3]) == INSIDE).sum() == 4

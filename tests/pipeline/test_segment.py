@@ -243,6 +243,11 @@ def test_planes_without_numbers_or_contrast_stay_empty_and_are_named(field, orac
     assert found.provenance["warnings"] == texts
 
 
+def test_planes_are_named_in_their_order(oracle):
+    with pytest.warns(CellSegWarning, match=r"3 planes \(0, 1, 2\) have one intensity"):
+        segment(np.full((3, 20, 20), 7, np.uint16), oracle, diameter="auto")
+
+
 @pytest.mark.parametrize("image", [np.full((30, 30), np.nan), np.full((2, 9, 9), np.inf), np.zeros((0, 5))])
 def test_nothing_to_see_is_an_error(oracle, image):
     with pytest.raises(ImageError):

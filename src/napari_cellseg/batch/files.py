@@ -1,6 +1,7 @@
 """Which files a batch works on, and what their results are called."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,11 +49,11 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
         Where nothing is given, or only folders without images.
     """
     given = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     for path in given:
         members = [p for p in list_images(path) if not _is_result(p)] if is_folder(path) else [path]
         for member in members:
-            found.setdefault(member.absolute(), member)
+            found.setdefault(os.path.abspath(member), member)
     if not found:
         named = ", ".join(f"'{path}'" for path in given) or "no path"
         raise OptionError(f"There must be at least one image file or a folder with images; given: {named}.")
@@ -92,10 +93,14 @@ def _split(path: Path) -> tuple[str, str]:
 
 def _is_result(path: Path) -> bool:
     stem, ending = _split(path)
-    beside = path.with_name(f"{stem.rpartition('_')[0]}_provenance.json")
-    if ending not in FORMATS or not beside.is_file():
+    if ending not in FORMATS:
         return False
-    return stem.endswith("_labels") or path.name in _written(beside)
+    ends = [i for i, letter in enumerate(stem) if letter == "_"]
+    for image, what in ((stem[:i], stem[i:]) for i in reversed(ends)):
+        beside = path.with_name(f"{image}_provenance.json")
+        if beside.is_file() and (what == "_labels" or path.name in _written(beside)):
+            return True
+    return False
 
 
 def _written(provenance: Path) -> list[str]:

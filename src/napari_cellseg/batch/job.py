@@ -102,10 +102,16 @@ def segmenting_files(
     if keep_maps:
         options["keep_maps"] = list(keep_maps)
     request = Request(loaded.card, format, options)
+    images = {path.resolve() for path in files}
     results: list[FileResult] = []
     for i, (path, stem) in enumerate(zip(files, distinct_stems(files), strict=True)):
         outputs = Outputs.named(folder, stem, format, keep_maps)
-        result = yield from _one_file(path, outputs, request, model, device, overwrite, (i, len(files)))
+        itself = next((p for p in outputs.paths if p.resolve() in images), None)
+        if itself is None:
+            result = yield from _one_file(path, outputs, request, model, device, overwrite, (i, len(files)))
+        else:
+            reason = f"Its results would replace '{itself}', one of the images. Choose another folder."
+            result = _failed(path, time.monotonic(), reason)
         results.append(result)
         yield Progress(STAGE, i + 1, len(files), f"{path.name}: {result.status}", result)
     return BatchSummary(tuple(results), time.monotonic() - start)
@@ -129,7 +135,7 @@ def _one_file(
         record = None if overwrite else finished_record(outputs, source, request)
         if record is not None:
             return FileResult(path, "skipped", outputs.labels, record["counts"]["objects"])
-        file = read_image(path)
+        file = _with_asked_colours(read_image(path), request.options)
         _tell(file)
         keywords = {**request.options, "axes": request.options["axes"] or file.axes}
         if keywords["pixel_size"] is None:
@@ -157,6 +163,13 @@ def _step_of(path: Path, place: tuple[int, int], step: Progress) -> Progress:
 
 def _failed(path: Path, start: float, reason: str) -> FileResult:
     return FileResult(path, "failed", seconds=time.monotonic() - start, reason=reason)
+
+
+def _with_asked_colours(file: ImageFile, options: dict[str, Any]) -> ImageFile:
+    """The file with its equal colours kept apart where they are asked for, as of its coloured neighbours."""
+    axes = options["axes"]
+    asked = options["channel"] is not None if axes is None else len(axes.strip()) > file.data.ndim
+    return file.in_colour() if asked else file
 
 
 def _tell(file: ImageFile) -> None:
@@ -206,4 +219,5 @@ def _write(
             temporary = maps.enter_context(replacing(path))
             write_map(temporary, segmentation.maps[name], axes=axes, pixel_size=size)
         segmentation.features.to_csv(table, index=False)
-        record.write_text(json.dumps(provenance, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(provenance, indent=2, ensure_ascii=False) + "\n"
+        record.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -1,18 +1,22 @@
 """Label images on the disk with their images, and what is measured of each put into one table."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pandas as pd
 
+from napari_cellseg.batch.files import distinct_stems
 from napari_cellseg.errors import CellSegError, ImageError, OptionError
 from napari_cellseg.evaluation.files import ENDINGS, FEATURES, image_name
 from napari_cellseg.events import Job, Progress, relay
 from napari_cellseg.features.tables import table_provenance
+from napari_cellseg.images.axes import resolve_axes
 from napari_cellseg.images.reading import (
     ImageFile,
     PixelSize,
@@ -26,6 +30,20 @@ STAGE = "Measuring files"
 MICROMETRE = "µm"
 IMAGE = "image"
 """Column that names the image of an object, where there are several."""
+
+KNOWN: dict[str, type] = {
+    "index": int,
+    "t": int,
+    "z": int,
+    "class": str,
+    "confidence": float,
+    "status": str,
+    "origin": str,
+}
+"""Columns of a table beside labels that join in, with their types, which no empty table shows."""
+
+NO_NUMBERS = ("NA", "NaN", "nan")
+"""What may stand for a number that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +81,16 @@ def find_labelled(labels: str | Path, images: str | Path | None = None) -> list[
         A label image, or a folder of them. Of a folder with files that are named as labels (``a_labels.tif``,
         ``a_mask.png``) only these are taken.
     images : path, optional
-        The image, or a folder of images of the same names (``a.tif``).
+        The image, or a folder of images of the same names (``a.tif``); where two are called the same, of the
+        names that `segmenting_files` gives to their results (``a_tif``, ``a_png``).
 
     Raises
     ------
     ImageError
         Where a path is missing, or the folder has no label images.
     OptionError
-        Where one is a file and the other a folder, or a label image has no image.
+        Where one is a file and the other a folder, a label image has no image or may be of several, or two
+        label images are of one image.
     """
     labels = Path(labels)
     if not labels.exists():
@@ -81,21 +101,44 @@ def find_labelled(labels: str | Path, images: str | Path | None = None) -> list[
             raise OptionError(f"'{labels}' is one label image: give its image, not the folder '{image}'.")
         return [LabelledFile(image_name(labels), labels, image)]
     found = list_images(labels)
-    named = [path for path in found if image_name(path) != file_stem(path)]
     if not found:
         raise ImageError(f"There are no label images in the folder '{labels}'.")
+    chosen = [path for path in found if image_name(path) != file_stem(path)] or found
+    twice = _first_pair(chosen, image_name)
+    if twice:
+        raise OptionError(f"Two label images of '{labels}' are of the same image: {twice}. Move one away.")
     if images is None:
-        return [LabelledFile(image_name(path), path, None) for path in named or found]
+        return [LabelledFile(image_name(path), path, None) for path in chosen]
     if not is_folder(Path(images)):
         raise OptionError(f"'{labels}' is a folder: give the folder of its images, not '{images}'.")
-    by_name = {file_stem(path): path for path in list_images(images) if image_name(path) == file_stem(path)}
-    missing = [path.name for path in named or found if image_name(path) not in by_name]
+    others = list_images(images)
+    stems = Counter(file_stem(path) for path in others)
+    by_name = {file_stem(path): path for path in others if stems[file_stem(path)] == 1}
+    by_name |= dict(zip(distinct_stems(others), others, strict=True))
+    missing = [path.name for path in chosen if image_name(path) not in by_name]
     if missing:
+        lost = image_name(Path(missing[0]))
+        doubted = _first_pair([path for path in others if file_stem(path) == lost], file_stem)
+        if doubted:
+            raise OptionError(
+                f"'{missing[0]}' may be of two images in '{images}': {doubted}. Move one away, or measure it "
+                "with the file of its image."
+            )
         raise OptionError(
             f"Every label image needs an image of the same name in '{images}'; {len(missing)} have none, for "
             f"example '{missing[0]}'. Names may end in {', '.join(ENDINGS[:3])}, …"
         )
-    return [LabelledFile(image_name(path), path, by_name[image_name(path)]) for path in named or found]
+    return [LabelledFile(image_name(path), path, by_name[image_name(path)]) for path in chosen]
+
+
+def _first_pair(paths: Sequence[Path], name: Callable[[Path], str]) -> str:
+    """The first two files of one name, in words; empty where all names differ."""
+    seen: dict[str, Path] = {}
+    for path in paths:
+        before = seen.setdefault(name(path), path)
+        if before is not path:
+            return f"'{before.name}' and '{path.name}'"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -221,17 +264,48 @@ def _opened(file: LabelledFile, reading: Reading) -> OpenedLabels:
     image = None if file.image is None else read_image(file.image)
     both = [f for f in (image, labels) if f is not None]
     scale, unit = _size_of((labels, image), reading)
+    pixels, image_pixels, axes = _same_planes(labels, image, reading.axes)
     return OpenedLabels(
         file.name,
-        labels.data,
-        None if image is None else image.data,
-        reading.axes or next((f.axes for f in both), None),
+        pixels,
+        image_pixels,
+        axes,
         None if image is None else image.metadata.channel_names or None,
         scale,
         unit,
         _known(file.labels),
         next((f.metadata.time_interval for f in both if f.metadata.time_interval), None),
     )
+
+
+def _same_planes(
+    labels: ImageFile, image: ImageFile | None, given: str | None
+) -> tuple[Any, Any, str | None]:
+    """Pixels of labels and image, and their axes, less T and Z of length 1 that one of both lacks.
+
+    Formats differ in what they keep: an image may be (1, 2, 1, Y, X) and its labels (Y, X).
+    """
+    if image is None:
+        return labels.data, None, given or labels.axes
+    known = given or image.axes or labels.axes
+    own = labels.axes or resolve_axes(labels.data.shape, np.int32)
+    whole = (given or image.axes or resolve_axes(image.data.shape, image.data.dtype)).strip().upper()
+    if len(whole) != image.data.ndim or len(own) == len(set(whole) - set("CS")):
+        return labels.data, image.data, known
+    ours, own = _without_single(labels.data, own, whole)
+    theirs, whole = _without_single(image.data, whole, own)
+    return ours, theirs, whole if given or image.axes else own
+
+
+def _without_single(data: Any, axes: str, wanted: str) -> tuple[Any, str]:
+    """An array and its axes without the axes T and Z of length 1 that are not wanted."""
+    left_out = tuple(
+        i for i, a in enumerate(axes) if a in "TZ" and a not in wanted and int(data.shape[i]) == 1
+    )
+    if not left_out:
+        return data, axes
+    lazy = data if hasattr(data, "squeeze") else da.from_array(data)
+    return lazy.squeeze(left_out), "".join(a for i, a in enumerate(axes) if i not in left_out)
 
 
 def _size_of(
@@ -257,14 +331,21 @@ def _known(labels: Path) -> pd.DataFrame | None:
     beside = labels.with_name(image_name(labels) + FEATURES)
     if not beside.is_file():
         return None
+    texts = [column for column, kind in KNOWN.items() if kind is str]
     try:
-        table = pd.read_csv(beside)
+        table = pd.read_csv(
+            beside,
+            usecols=lambda column: column in KNOWN,
+            dtype=dict.fromkeys(texts, str),
+            keep_default_na=False,
+            na_values={column: ["", *([] if column in texts else NO_NUMBERS)] for column in KNOWN},
+        )
     except (ValueError, OSError) as error:
         raise OptionError(f"'{beside}' cannot be read as a table: {error}.") from error
     if "index" not in table:
         raise OptionError(f"'{beside}' has no column 'index' that names the objects.")
-    kept = [c for c in ("index", "t", "z", "class", "confidence", "status", "origin") if c in table]
-    return table[kept]
+    known = table[[c for c in KNOWN if c in table]]
+    return known.astype({c: KNOWN[c] for c in known}) if known.empty else known
 
 
 def _check_units(units: Mapping[str, str]) -> None:

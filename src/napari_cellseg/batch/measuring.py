@@ -185,7 +185,7 @@ def enriching_files(
         return measuring_enrichment(
             opened.labels,
             opened.table,
-            axes=opened.axes,
+            axes=opened.axes and "".join(a for a in opened.axes if a.upper() not in "CS"),
             volume=reading.volume,
             shuffles=shuffles,
             seed=seed,

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,7 +21,7 @@ from napari_cellseg.cli import (
     report,
     train,
 )
-from napari_cellseg.cli.options import DEVICE, TRUST, channel_option, parse_channel
+from napari_cellseg.cli.options import DEVICE, TRUST, channel_option, parse_channel, trust_model
 from napari_cellseg.cli.terminal import FAILURE, ProgressView, guarded, one_or_two, print_error, run_job
 from napari_cellseg.errors import OptionError
 from napari_cellseg.events import Progress
@@ -126,10 +127,9 @@ def segment(
     A file that cannot be segmented is reported, and the rest goes on; the exit code is then 2.
     """
     from napari_cellseg.batch import FileResult, segmenting_files
-    from napari_cellseg.models.trust import trust_file
 
     if trust:
-        trust_file(model)
+        trust_model(model)
     several = len(images) > 1 or images[0].is_dir()
 
     def react(progress: Progress, view: ProgressView) -> None:
@@ -276,6 +276,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments : sequence of str, optional
         Those of the process if not given.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a pipe of Windows can't say all that is said
     debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
     with guarded(debug):
         given = None if arguments is None else list(arguments)

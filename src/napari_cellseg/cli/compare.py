@@ -113,7 +113,7 @@ def compare(
     from napari_cellseg.statistics.group_summary import result_line
     from napari_cellseg.statistics.groups import comparing_groups
 
-    _check_names(out, plot, plot_effects)
+    _check_names(table, out, plot, plot_effects)
     settings = _settings(by, replicates, paired, control, test, correction, average)
     cells = read_table(table)
     source = table_source(table, cells)
@@ -207,7 +207,7 @@ def _settings(
     )
 
 
-def _check_names(out: Path, *figures: Path | None) -> None:
+def _check_names(table: Path, out: Path, *figures: Path | None) -> None:
     from napari_cellseg.features.tables import SUFFIXES
 
     if out.suffix.lower() not in SUFFIXES:
@@ -215,6 +215,11 @@ def _check_names(out: Path, *figures: Path | None) -> None:
     for path in figures:
         if path is not None and path.suffix.lower() not in FIGURES:
             raise OptionError(f"A figure must end in {', '.join(FIGURES)}, not '{path.name}'.")
+    if out.resolve() == table.resolve():
+        raise OptionError(f"The result must not replace the table '{table}'. Give --out another name.")
+    drawn = [path.resolve() for path in figures if path is not None]
+    if len(set(drawn)) < len(drawn):
+        raise OptionError("--plot and --plot-effects must be different files.")
 
 
 def _parts(text: str) -> list[str]:

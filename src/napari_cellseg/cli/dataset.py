@@ -315,11 +315,12 @@ def _pairs(
 ) -> "list[LabelledImage]":
     """Images and label images that the user named."""
     from napari_cellseg.datasets.formats.label_folders import Search, find_pairs, find_search
+    from napari_cellseg.images.reading import is_folder
 
     for path in filter(None, (image, labels)):
         if not path.exists():
             raise DatasetError(f"There is no file or folder '{path}'.")
-    if labels is None and not image.is_dir():
+    if labels is None and not is_folder(image):
         raise OptionError(f"'{image}' is one image: give its label image as well.")
     if labels is None:
         pairs = find_pairs(image, notes, find_search(image))

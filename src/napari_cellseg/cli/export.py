@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from napari_cellseg.cli.models import export_words
+from napari_cellseg.cli.options import trust_model
 from napari_cellseg.cli.terminal import run_job
 
 Edge = Annotated[
@@ -58,11 +59,10 @@ def export(
     The card, FILE.json, says how many objects both find, how well their masks agree, and how fast each is.
     An ONNX file needs neither torch nor ultralytics, and runs no code of strangers.
     """
-    from napari_cellseg.models.trust import trust_file
     from napari_cellseg.training.yolo.exporting import exporting
 
     if trust:
-        trust_file(model)
+        trust_model(model)
     job = exporting(
         model,
         format,

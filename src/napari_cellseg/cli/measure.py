@@ -107,9 +107,11 @@ def measure(
     goes on; the exit code is then 2.
     """
     from napari_cellseg.batch import measuring
-    from napari_cellseg.batch.labelled import Reading, find_labelled
+    from napari_cellseg.batch.labelled import MICROMETRE, Reading, find_labelled
 
     _check_names({"--out": out, "--images": images, "--enrichment": enrichment})
+    if pixel_size is None and unit != MICROMETRE:
+        raise OptionError(f"--unit is the unit of --pixel-size: give the size of a pixel in {unit} too.")
     names = [part.strip() for part in features.split(",") if part.strip()]
     files = find_labelled(labels, image)
     reading = Reading(parse_sizes(pixel_size), unit, axes, volume)

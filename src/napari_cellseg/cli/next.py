@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from napari_cellseg.cli.evaluate import UNDEFINED, aligned
-from napari_cellseg.cli.options import DEVICE, TRUST, channel_option, parse_channel
+from napari_cellseg.cli.options import DEVICE, TRUST, channel_option, parse_channel, trust_model
 from napari_cellseg.cli.terminal import FAILURE, run_job
 from napari_cellseg.outputs import make_folder
 
@@ -50,11 +50,10 @@ def next_images(
     Images that cannot be read are last, with the reason; the exit code is then 2.
     """
     from napari_cellseg.evaluation.writing import write_table
-    from napari_cellseg.models.trust import trust_file
     from napari_cellseg.training.next_images import ranking
 
     if trust:
-        trust_file(model)
+        trust_model(model)
     table = run_job(ranking(images, model, data, channel=parse_channel(channel), device=device))  # type: ignore[arg-type]
     if out is not None:
         make_folder(out.parent)

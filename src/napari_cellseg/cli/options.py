@@ -1,5 +1,6 @@
 """Options that several commands have, and what they say."""
 
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -42,3 +43,18 @@ def parse_channel(text: str | None) -> int | tuple[int, ...] | str | None:
 def one_channel(text: str | None) -> int | str | None:
     """Channel of the command line where several cannot be had: a number where it is one, else as it is."""
     return int(text) if text is not None and text.isdecimal() else text
+
+
+def trust_model(model: str) -> None:
+    """Trust a model's file from now on, whether the model is given by its name or as a file.
+
+    Raises
+    ------
+    ModelError
+        Where there is no such model, or the file cannot be read.
+    """
+    from napari_cellseg.models.registry import WEIGHT_SUFFIXES, find_model
+    from napari_cellseg.models.trust import trust_file
+
+    is_file = Path(model).suffix.lower() in WEIGHT_SUFFIXES or Path(model).is_file()
+    trust_file(model if is_file else find_model(model).path)

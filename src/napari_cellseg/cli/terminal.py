@@ -222,6 +222,10 @@ def _sentence(error: Exception, debug: bool) -> str:
         return f"Error: {error}"
     if isinstance(error, MemoryError):
         return "Error: There is too little memory for this."
+    if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
+        return (
+            "Error: A file's name is not valid UTF-8, so it cannot be written into a file: rename it first."
+        )
     if isinstance(error, ImportError):
         return f"Error: {str(error).rstrip('.')}. napari-cellseg doctor says what is missing."
     if hasattr(error, "format_message"):  # what typer raises for wrong arguments

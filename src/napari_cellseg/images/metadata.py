@@ -59,6 +59,8 @@ class ImageMetadata:
         Seconds between two frames.
     notes : tuple of str
         Sentences for the user on what was assumed or left out.
+    equal_colours : bool
+        Whether red, green and blue are the same everywhere, so that the picture was read as grey.
     """
 
     axes: str | None = None
@@ -66,6 +68,7 @@ class ImageMetadata:
     channel_names: tuple[str, ...] = ()
     time_interval: float | None = None
     notes: tuple[str, ...] = ()
+    equal_colours: bool = False
 
 
 def micrometres(value: Any, unit: str | None) -> float | None:

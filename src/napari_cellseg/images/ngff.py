@@ -1,5 +1,6 @@
 """Zarr stores, plain or with OME-NGFF metadata 0.1 to 0.5."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,11 @@ def _open(path: Path) -> tuple[Any, ImageMetadata, tuple[int, ...]]:
     if isinstance(node, zarr.Array):
         return _plain(node, path)
     attributes = _ome_attributes(node)
+    notes: tuple[str, ...] = ()
     if "bioformats2raw.layout" in attributes and "0" in node:
+        several = sum(name.isdecimal() for name, _ in node.groups())
+        if several > 1:
+            notes = (f"The file holds {several} images; the first is read. Another one is '{path / '1'}'.",)
         node = node["0"]
         attributes = _ome_attributes(node)
     if "plate" in attributes:
@@ -37,7 +42,8 @@ def _open(path: Path) -> tuple[Any, ImageMetadata, tuple[int, ...]]:
             f"'{path}' is a whole plate: choose one of its fields, such as '{path / 'A' / '1' / '0'}'."
         )
     if attributes.get("multiscales"):
-        return _multiscale(node, attributes, path)
+        array, metadata, dropped = _multiscale(node, attributes, path)
+        return array, replace(metadata, notes=notes + metadata.notes), dropped
     arrays = sorted(name for name, _ in node.arrays())
     if len(arrays) == 1:
         return _plain(node[arrays[0]], path)

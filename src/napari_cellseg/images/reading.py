@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 ZARR_SUFFIX = ".zarr"
 IMAGE_SUFFIXES = (*TIFF_SUFFIXES, *PICTURE_SUFFIXES, ".npy", ZARR_SUFFIX)
 """Endings of the files and folders that `read_image` reads."""
+PICTURE_PIXELS = 2**30
+"""Pictures of more pixels than this are taken for traps by Pillow, which warns, and refuses twice as many."""
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -59,6 +61,15 @@ class ImageFile:
         """Size of a pixel in µm; None where the file doesn't say."""
         return self.metadata.pixel_size
 
+    def in_colour(self) -> "ImageFile":
+        """The same with its red, green and blue, where these are equal and were read as grey."""
+        if not self.metadata.equal_colours:
+            return self
+        data = np.broadcast_to(self.data[..., None], (*self.data.shape, 3))
+        return replace(
+            self, data=data, metadata=replace(self.metadata, axes=f"{self.axes}S", equal_colours=False)
+        )
+
 
 def read_image(path: str | Path) -> ImageFile:
     """Open an image file.
@@ -84,8 +95,7 @@ def read_image(path: str | Path) -> ImageFile:
 
             return ImageFile(path, *read_tiff(path))
         if suffix in PICTURE_SUFFIXES:
-            data, axes = _read_picture(path)
-            return ImageFile(path, data, ImageMetadata(axes))
+            return ImageFile(path, *_read_picture(path))
         if suffix == ".npy":
             return ImageFile(path, np.load(path, mmap_mode="r", allow_pickle=False), ImageMetadata())
         from napari_cellseg.images.ngff import read_zarr
@@ -113,7 +123,7 @@ def read_metadata(path: str | Path) -> ImageMetadata:
 
             return read_zarr_metadata(path)
         if suffix in PICTURE_SUFFIXES:
-            return ImageMetadata(_read_picture(path)[1])
+            return _read_picture(path)[1]
         return ImageMetadata()
 
 
@@ -138,21 +148,25 @@ def file_stem(path: Path) -> str:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a path is a folder of images; a zarr is one image."""
-    return path.is_dir() and path.suffix.lower() != ZARR_SUFFIX
+    """Whether a path is a folder of images; a zarr is one image, and so is each array or image inside."""
+    return path.is_dir() and not _is_in_zarr(path)
 
 
 def _existing(path: str | Path) -> Path:
     path = Path(path)
     if not path.exists():
         raise ImageError(f"There is no file '{path}'.")
-    in_zarr = path.is_dir() and any(p.suffix.lower() == ZARR_SUFFIX for p in (path, *path.absolute().parents))
+    in_zarr = path.is_dir() and _is_in_zarr(path)
     if in_zarr or (path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES):
         return path
     raise ImageError(
         f"'{path}' is not an image that can be read: it must be a file ending in "
         f"{', '.join(IMAGE_SUFFIXES[:-1])}, or a folder ending in {ZARR_SUFFIX}."
     )
+
+
+def _is_in_zarr(path: Path) -> bool:
+    return any(p.suffix.lower() == ZARR_SUFFIX for p in (path, *path.absolute().parents))
 
 
 @contextmanager
@@ -172,27 +186,43 @@ def _errors_in_words(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _read_picture(path: Path) -> tuple[NDArray[Any], str]:
-    """Pixels and axes of a PNG, JPEG, BMP or GIF; palettes are resolved, alpha of grey images is dropped."""
-    import imageio.v3 as iio
+def _read_picture(path: Path) -> tuple[NDArray[Any], ImageMetadata]:
+    """Pixels and metadata of a PNG, JPEG, BMP or GIF.
 
+    Palettes are resolved, printing inks become colours, alpha of grey images is dropped.
+    """
     if path.suffix.lower() == ".png" and _is_deep_colour(path):
         from imagecodecs import png_decode
 
         pixels = np.asarray(png_decode(path.read_bytes()))
     else:
-        pixels = np.asarray(iio.imread(path, plugin="pillow"))
+        pixels = _read_by_pillow(path)
     if path.suffix.lower() == ".gif" and pixels.ndim > 2 and pixels.shape[0] == 1:
         pixels = pixels[0]
     if pixels.ndim > 2 and pixels.shape[-1] == 2:
         pixels = pixels[..., 0]
     colour = pixels.ndim > 2 and pixels.shape[-1] in (3, 4)
-    if colour and _is_grey(pixels):
+    equal = colour and _is_grey(pixels)
+    if equal:
         pixels, colour = pixels[..., 0], False
     if pixels.ndim not in ((3, 4) if colour else (2, 3)):
         raise ImageError(f"'{path}' holds pixels of shape {pixels.shape}, which is not a picture.")
     frames = pixels.ndim == (4 if colour else 3)
-    return pixels, ("T" if frames else "") + ("YXS" if colour else "YX")
+    axes = ("T" if frames else "") + ("YXS" if colour else "YX")
+    return pixels, ImageMetadata(axes, equal_colours=equal)
+
+
+def _read_by_pillow(path: Path) -> NDArray[Any]:
+    """Pixels of a picture, of slides too, which Pillow refuses by itself."""
+    import imageio.v3 as iio
+    from PIL import Image
+
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, PICTURE_PIXELS
+    try:
+        inks = iio.immeta(path, plugin="pillow").get("mode") == "CMYK"
+        return np.asarray(iio.imread(path, plugin="pillow", mode="RGB" if inks else None))
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def _is_deep_colour(path: Path) -> bool:

@@ -188,7 +188,7 @@ def _imagej(tif: tifffile.TiffFile) -> tuple[PixelSize | None, tuple[str, ...], 
     size = pixel_size(
         micrometres(y, str(tags.get("yunit", unit))),
         micrometres(x, unit),
-        micrometres(tags.get("spacing"), str(tags.get("zunit", unit))),
+        micrometres(_magnitude(tags.get("spacing")), str(tags.get("zunit", unit))),
     )
     if size and micrometres(1, unit) == 25400 and not _plausible(size):
         size = None
@@ -197,6 +197,11 @@ def _imagej(tif: tifffile.TiffFile) -> tuple[PixelSize | None, tuple[str, ...], 
     if interval is None and isinstance(frames_per_second, float | int) and frames_per_second > 0:
         interval = 1 / float(frames_per_second)
     return size, (), interval
+
+
+def _magnitude(number: Any) -> Any:
+    """ImageJ writes the distance of planes as a negative number where the stage moved down."""
+    return abs(number) if isinstance(number, int | float) else number
 
 
 def _resolution(page: tifffile.TiffPage) -> PixelSize | None:

@@ -109,4 +109,4 @@ def _added(
 def _fitting(label: int, index: ObjectIndex) -> int:
     if not 0 < label <= np.iinfo(index.dtype).max:
         raise LabelsError(f"An object's label must be 1 to {np.iinfo(index.dtype).max:,}, not {label}.")
-    return label
+    return int(label)

@@ -49,8 +49,9 @@ def _aligned_step(labels: Any, axis: int, step: int) -> int:
 
 
 def read_window(labels: Any, window: Window) -> NDArray[Any]:
-    """Copy of a window of labels, from memory, zarr or dask."""
-    return np.array(labels[window], order="C")
+    """Copy of a window of labels, from memory, zarr or dask, in the machine's byte order."""
+    block = np.asarray(labels[window])
+    return np.array(block, dtype=block.dtype.newbyteorder("="), order="C")
 
 
 @njit(cache=True, nogil=True)

@@ -119,14 +119,19 @@ def _clicked(point: Sequence[float], shape: tuple[int, ...]) -> tuple[int, int]:
 def _signals(image: NDArray[Any], y: int, x: int) -> Iterator[NDArray[np.float64]]:
     """Images in which the object under a click is bright: brightness, darkness, and likeness of colour."""
     channels = np.asarray(image, np.float64).reshape(*image.shape[:2], -1)
-    channels = np.stack(
-        [ndimage.gaussian_filter(np.nan_to_num(c), 1.0) for c in np.moveaxis(channels, -1, 0)]
-    )
+    channels = np.stack([ndimage.gaussian_filter(_finite(c), 1.0) for c in np.moveaxis(channels, -1, 0)])
     grey = channels.mean(axis=0)
     yield grey
     yield -grey
     if len(channels) > 1:
         yield -np.linalg.norm(channels - channels[:, y, x][:, None, None], axis=0)
+
+
+def _finite(channel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A channel with 0 for NaN, and its darkest and brightest other pixels for infinities."""
+    known = channel[np.isfinite(channel)]
+    low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
+    return np.nan_to_num(channel, nan=0.0, posinf=high, neginf=low)
 
 
 def _steepest_region(

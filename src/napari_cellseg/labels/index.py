@@ -76,8 +76,8 @@ class ObjectIndex:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Integer type of the label array."""
-        dtype: np.dtype[Any] = np.dtype(self._labels.dtype)
+        """Integer type of the label array, in the machine's byte order."""
+        dtype: np.dtype[Any] = np.dtype(self._labels.dtype).newbyteorder("=")
         return dtype
 
     @property

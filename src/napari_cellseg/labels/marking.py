@@ -34,7 +34,8 @@ def mark_objects(plane: NDArray[Any], objects: Collection[int], width: int = 2) 
     picture = np.zeros(plane.shape, np.uint8)
     chosen = np.fromiter((i for i in objects if i > 0), np.int64)
     if chosen.size and plane.size:
-        _mark(np.ascontiguousarray(plane), _inside(plane, chosen), width, picture)
+        native = np.ascontiguousarray(plane, plane.dtype.newbyteorder("="))
+        _mark(native, _inside(native, chosen), width, picture)
     return picture
 
 

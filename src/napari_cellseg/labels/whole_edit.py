@@ -58,9 +58,11 @@ class CompressedRuns:
         """Compress runs."""
         ends = runs.starts + runs.lengths
         gaps = runs.starts - np.concatenate([[0], ends])[: ends.size]
-        columns = (gaps.astype(np.uint32), runs.lengths.astype(np.uint32), runs.before, runs.after)
+        dtype = runs.before.dtype.newbyteorder("=")
+        labels = (runs.before.astype(dtype, copy=False), runs.after.astype(dtype, copy=False))
+        columns = (gaps.astype(np.uint32), runs.lengths.astype(np.uint32), *labels)
         content = zlib.compress(b"".join(column.tobytes() for column in columns), 1)
-        return cls(window, ends.size, runs.before.dtype.str, content)
+        return cls(window, ends.size, dtype.str, content)
 
     def runs(self) -> Runs:
         """The runs."""

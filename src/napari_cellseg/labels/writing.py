@@ -15,6 +15,12 @@ FORMATS = ("tif", "png", "npy")
 PNG_LIMIT = np.iinfo(np.uint16).max
 """Most objects that a 16-bit PNG can tell apart."""
 
+CLASSIC_BYTES = 2**32 - 2**25
+"""Bytes of pixels up to which a classic TIFF can surely hold them, even if they don't compress."""
+
+TAG_LIMIT = 2**32
+"""Pixels per centimetre that no resolution tag of TIFF can hold any more; OME metadata can."""
+
 
 def write_labels(
     path: str | Path, labels: NDArray[Any], *, axes: str = "YX", pixel_size: PixelSize | None = None
@@ -74,7 +80,8 @@ def write_map(
     OSError
         Where the file cannot be written.
     """
-    _write_tiff(Path(path), np.asarray(values, np.float32), axes, pixel_size)
+    values = np.asarray(values, np.float32)
+    _write_tiff(Path(path), values, axes, pixel_size, bigtiff=values.nbytes > CLASSIC_BYTES)
 
 
 def _write_png(path: Path, labels: NDArray[np.int32]) -> None:
@@ -92,7 +99,9 @@ def _write_png(path: Path, labels: NDArray[np.int32]) -> None:
     iio.imwrite(path, labels.astype(np.uint16))
 
 
-def _write_tiff(path: Path, pixels: NDArray[Any], axes: str, pixel_size: PixelSize | None) -> None:
+def _write_tiff(
+    path: Path, pixels: NDArray[Any], axes: str, pixel_size: PixelSize | None, *, bigtiff: bool = False
+) -> None:
     import tifffile
 
     metadata: dict[str, Any] = {"axes": axes}
@@ -101,7 +110,16 @@ def _write_tiff(path: Path, pixels: NDArray[Any], axes: str, pixel_size: PixelSi
         for letter, size in zip("XYZ", (pixel_size.x, pixel_size.y, pixel_size.z), strict=True):
             if size is not None:
                 metadata |= {f"PhysicalSize{letter}": size, f"PhysicalSize{letter}Unit": "µm"}
-        resolution = {"resolution": (1e4 / pixel_size.x, 1e4 / pixel_size.y), "resolutionunit": "CENTIMETER"}
+        per_cm = (1e4 / pixel_size.x, 1e4 / pixel_size.y)
+        if max(per_cm) < TAG_LIMIT:
+            resolution = {"resolution": per_cm, "resolutionunit": "CENTIMETER"}
     tifffile.imwrite(
-        path, pixels, ome=True, photometric="minisblack", compression="zlib", metadata=metadata, **resolution
+        path,
+        pixels,
+        ome=True,
+        bigtiff=bigtiff,
+        photometric="minisblack",
+        compression="zlib",
+        metadata=metadata,
+        **resolution,
     )

@@ -91,7 +91,7 @@ class Report:
 def _planes(numbers: Sequence[int]) -> str:
     if len(numbers) == 1:
         return f"Plane {numbers[0]} has"
-    shown = ", ".join(map(str, numbers[:8])) + (", …" if len(numbers) > 8 else "")
+    shown = ", ".join(map(str, sorted(numbers)[:8])) + (", …" if len(numbers) > 8 else "")
     return f"{len(numbers)} planes ({shown}) have"
 
 
