@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from napari_cellseg.errors import OptionError
+from napari_cellseg.events import drain
 from napari_cellseg.labels.edit import apply_edit
 from napari_cellseg.labels.index import ObjectIndex
-from napari_cellseg.review.quality import check_labels
+from napari_cellseg.labels.removing import delete
+from napari_cellseg.review.quality import check_labels, checking
 
 
 @pytest.fixture
@@ -40,6 +42,17 @@ def test_a_hole_is_filled(labels: np.ndarray) -> None:
     (finding,) = check_labels(labels, ObjectIndex.build(labels))
     assert finding.words == "Object 1 has a hole of 6 pixels."
     assert np.count_nonzero(put_right(labels) == 1) == 144
+
+
+def test_an_object_may_be_deleted_in_the_meantime(labels: np.ndarray) -> None:
+    labels[8:10, 8:11] = 0
+    index = ObjectIndex.build(labels)
+    job = checking(labels, index)
+    next(job)
+    edit = delete(labels, index, [2])
+    apply_edit(labels, edit)
+    index.update(edit)
+    assert [f.objects for f in drain(job)] == [(1,)]
 
 
 def test_a_gap_by_the_border_of_the_image_is_no_hole(labels: np.ndarray) -> None:

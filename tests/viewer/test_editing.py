@@ -259,6 +259,30 @@ def test_other_columns_are_kept() -> None:
     assert_same(editor, before)
 
 
+@pytest.mark.parametrize("columns", [["index"], ["index", "status"], []])
+def test_classes_and_statuses_outlive_a_table_of_somebody_else(columns: list[str]) -> None:
+    editor = edited()
+    editor.set_rows("class", {3: {"class": "T cell"}, 4: {"status": "accepted"}})
+    table = editor.rows.frame[columns].assign(area=np.arange(10.0)).iloc[:: -1 if columns else 1]
+    editor.layer.features = table
+    rows = editor.rows.read([3, 4])
+    assert rows["class"].tolist() == ["T cell", ""]
+    assert rows["status"].tolist() == ["predicted", "accepted"]
+    assert rows["area"].tolist() == [3, 4]
+    editor.apply(delete(editor.layer.data, editor.ready(), [9]))
+    editor.undo()
+    assert status(editor, 9) == "predicted"
+
+
+def test_negative_labels_have_no_rows() -> None:
+    labels = grid()
+    labels[23, 23] = -1
+    editor = edited(labels)
+    before = editor.rows.frame.copy()
+    editor.apply(delete(editor.layer.data, editor.ready(), [-1]))
+    pd.testing.assert_frame_equal(editor.rows.frame, before)
+
+
 def test_the_table_is_told_once_per_interval() -> None:
     waiting: list[Callable[[], None]] = []
     editor = edited(later=lambda seconds, action: waiting.append(action))
@@ -275,8 +299,10 @@ def test_the_table_is_told_once_per_interval() -> None:
 def test_new_data_are_looked_at_again() -> None:
     editor = edited()
     editor.layer.fill((2, 2), 0)
+    editor.set_rows("accept", {3: {"status": "accepted"}, 4: {"status": "accepted"}})
     editor.layer.data = np.where(grid() == 3, 3, 0).astype(np.int32)
     assert editor.index.labels().tolist() == [3]
+    assert set(editor.rows.frame["status"][editor.rows.frame["index"] != 3]) == {""}
     assert not editor.undo_names
     press(editor, UNDO)
     assert editor.index.labels().tolist() == [3]

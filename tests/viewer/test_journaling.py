@@ -13,6 +13,7 @@ from napari.components import ViewerModel
 from napari_cellseg.errors import JournalError
 from napari_cellseg.events import drain
 from napari_cellseg.review.resuming import FoundJournal
+from napari_cellseg.review.status import Status
 from napari_cellseg.viewer.correct_session import CorrectSession
 from napari_cellseg.viewer.resuming import journals_of, resume
 from napari_cellseg.viewer.reviewing import doubting
@@ -151,9 +152,56 @@ def test_a_full_disk_is_told_once_and_work_goes_on(monkeypatch: pytest.MonkeyPat
     np.testing.assert_array_equal(resumed_labels(found), layer.data)
 
 
+@pytest.mark.parametrize(
+    "shape, dtype", [((30, 24), np.int32), ((2, 24, 24), np.int32), ((24, 24), np.int64)]
+)
+def test_work_on_labels_of_another_kind_gets_a_journal_of_its_own(
+    shape: tuple[int, ...], dtype: type
+) -> None:
+    viewer, image = opened()
+    session = CorrectSession(viewer, viewer.add_labels(grid(), name="cells"), image, None)
+    session.correction.delete([5])
+    other = np.zeros(shape, dtype)
+    other[..., -3:, -3:] = np.iinfo(dtype).max - 1
+    session.layer.data = other
+    session.layer.paint((0,) * len(shape), np.iinfo(dtype).max - 2)
+    session.close()
+    (later, _) = journals_of(image)
+    np.testing.assert_array_equal(resumed_labels(later), session.layer.data)
+
+
 def test_doubting_orders_all_objects() -> None:
     viewer, image = opened()
     session = CorrectSession(viewer, viewer.add_labels(grid()), image, None)
     rows = drain(doubting(session.correction))
     assert sorted(rows["index"]) == list(range(1, 10))
+    session.close()
+
+
+def test_what_is_done_while_doubting_runs_is_in_the_review() -> None:
+    viewer, image = opened()
+    session = CorrectSession(viewer, viewer.add_labels(grid()), image, None)
+    job = doubting(session.correction)
+    next(job)
+    session.correction.delete([5])
+    session.correction.set_status([6], Status.ACCEPTED)
+    queue = session.begin_review(drain(job)).queue
+    assert sorted(queue.order) == [1, 2, 3, 4, 6, 7, 8, 9]
+    assert queue.status(6) == "accepted"
+    session.close()
+
+
+def test_a_review_ends_where_objects_were_accepted_in_naparis_table() -> None:
+    viewer, image = opened()
+    session = CorrectSession(viewer, viewer.add_labels(grid()), image, None)
+    review = session.begin_review(drain(doubting(session.correction)))
+    review.next()
+    table = session.layer.features
+    table.iloc[[1, 4], table.columns.get_loc("status")] = "accepted"
+    shown = []
+    while review.queue.fits(review.queue.current) and len(shown) < 9:
+        shown.append(review.queue.current)
+        review.accept()
+    assert sorted(shown) == [1, 2, 3, 5, 6, 7, 8, 9]
+    assert review.queue.progress == "9 of 9"
     session.close()

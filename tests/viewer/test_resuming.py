@@ -108,6 +108,21 @@ def test_resumed_work_is_as_it_was_back_and_forth(
     session.close()
 
 
+def test_an_edit_of_the_whole_image_leaves_the_statuses_when_it_is_resumed() -> None:
+    session = begin(field())
+    session.correction.set_status([5], Status.ACCEPTED)
+    smooth = session.correction.whole_edit("smooth_all", 0)
+    assert session.correction.editor.apply_whole(drain(smooth))
+    session.journaling.close()
+    again = go_on(field(), field().layers["field"])
+    assert state(again) == state(session)
+    again.correction.editor.undo()
+    session.correction.editor.undo()
+    assert state(again) == state(session)
+    again.close()
+    session.close()
+
+
 def test_labels_without_an_image_are_found_by_their_pixels() -> None:
     session = begin(ViewerModel())
     session.correction.delete([1])

@@ -148,7 +148,7 @@ def export_zoo(
 ) -> None:
     """Write a model as a package of bioimage.io, checked by bioimageio.spec; nothing is uploaded.
 
-    It needs pip install "napari-cellseg[zoo]".
+    It needs bioimageio.spec, which the extra "zoo" brings.
     """
     from napari_cellseg.images.reading import read_image
     from napari_cellseg.models.bioimageio.exporting import export_bioimageio

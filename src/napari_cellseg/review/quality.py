@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from napari_cellseg.errors import OptionError
+from napari_cellseg.errors import LabelsError, OptionError
 from napari_cellseg.events import Job, Progress, drain
 from napari_cellseg.labels.crop import Changes, Plane, crop_objects
 from napari_cellseg.labels.edit import Edit
@@ -103,7 +103,10 @@ def checking(labels: Any, index: ObjectIndex, rules: Iterable[str] = tuple(RULES
     for number, label in enumerate(values.tolist()):
         if number % _STEP == 0:
             yield Progress("Checking the objects", number, len(values))
-        found += _object_findings(labels, index, label, wanted)
+        try:
+            found += list(_object_findings(labels, index, label, wanted))
+        except LabelsError:
+            continue  # deleted in the meantime
     if "duplicates" in wanted:
         found += _same_in_neighbours(labels, low, high)
     yield Progress("Checking the objects", len(values), len(values))

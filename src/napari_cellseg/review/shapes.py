@@ -8,6 +8,7 @@ import pandas as pd
 from numba import njit
 from numpy.typing import NDArray
 
+from napari_cellseg.errors import LabelsError
 from napari_cellseg.events import Job, Progress, drain
 from napari_cellseg.labels.index import ObjectIndex
 
@@ -99,14 +100,17 @@ def measuring_shapes(
         4π·area/perimeter², 0.9 to 1 for a disc, less for what is long, bent or ragged (the perimeter is the
         count of pixel edges times π/4, right for a disc); ``contact``, the share of the outline that other
         objects touch; ``border``, whether it touches the border of the image. Of an object in several
-        planes, outlines are those in the planes.
+        planes, outlines are those in the planes. Objects that are deleted meanwhile are left out.
     """
     chosen = [int(i) for i in (index.labels() if objects is None else objects)]
     rows = []
     for number, label in enumerate(chosen):
         if number % _STEP == 0:
             yield Progress("Describing the objects", number, len(chosen))
-        rows.append(_shape(labels, index, label))
+        try:
+            rows.append(_shape(labels, index, label))
+        except LabelsError:
+            continue  # deleted in the meantime
     yield Progress("Describing the objects", len(chosen), len(chosen))
     return pd.DataFrame(rows, columns=list(SHAPE_COLUMNS)).astype({"border": bool})
 
@@ -118,6 +122,8 @@ def measure_shapes(labels: Any, index: ObjectIndex, objects: Iterable[int] | Non
 
 def _shape(labels: Any, index: ObjectIndex, label: int) -> tuple[int, int, float, float, bool]:
     outlines = [_outline(pixels) for _, pixels in surroundings(labels, index, label)]
+    if not outlines:
+        raise LabelsError(f"There is no object {label} in these labels.")
     edges = np.sum(outlines, axis=0)
     area = index.area(label)
     perimeters = np.array([o[BACKGROUND] + o[OTHER] + o[OUTSIDE] for o in outlines]) * (np.pi / 4)

@@ -282,9 +282,10 @@ class Correction:
             return "No object is selected."
         if label not in self.editor.index:
             return f"Object {label} is gone."
-        row = self.editor.rows.read([label]).iloc[0]
+        row = next(iter(self.editor.rows.read([label]).to_dict("records")), {})
         confidence = row.get("confidence", np.nan)
-        parts = [str(row["class"]), str(row["status"]), f"{self.editor.index.area(label):,} px"]
+        known = (str(row.get("class", "")), str(row.get("status", "")))
+        parts = [*known, f"{self.editor.index.area(label):,} px"]
         if np.isfinite(float(confidence)):
             parts.append(f"confidence {float(confidence):.2f}")
         return f"Object {label}: {', '.join(part for part in parts if part)}"

@@ -13,7 +13,7 @@ from napari_cellseg.labels.combining import edits_together
 from napari_cellseg.labels.edit import Edit, check_editable, edit_of_strokes
 from napari_cellseg.labels.index import ObjectIndex
 from napari_cellseg.labels.whole_edit import WholeEdit, apply_whole_edit, compress_edit
-from napari_cellseg.review.status import Cells
+from napari_cellseg.review.status import Cells, is_present
 from napari_cellseg.viewer.attached import attach_editor, filter_of
 from napari_cellseg.viewer.candidates import rows_of_step
 from napari_cellseg.viewer.coalesced import Later
@@ -203,7 +203,7 @@ class Editor:
         self.index = ObjectIndex.build(self.layer.data)
         self.rows.lay_out(self.index.labels(), "predicted", self._origin)
         frame = self.rows.frame
-        gone = ~np.isin(frame["index"], self.index.labels()) & frame["status"].isin(["predicted", "edited"])
+        gone = ~np.isin(frame["index"], self.index.labels()) & is_present(frame)
         self.rows.write({int(label): {"status": ""} for label in frame["index"][gone]})
         self._lengths = history_lengths(self.layer)
         self._tell(None, "replaced")
@@ -225,6 +225,7 @@ class Editor:
         events.labels_update.disconnect(self._on_redrawn)
         events.set_data.disconnect(self._on_redrawn)
         events.data.disconnect(self._on_new_data)
+        events.features.disconnect(self._on_new_table)
         events.editable.disconnect(self._on_editable)
         for key in (UNDO, REDO):
             self.layer.bind_key(key, None)
@@ -322,6 +323,7 @@ class Editor:
         events.labels_update.connect(self._on_redrawn)
         events.set_data.connect(self._on_redrawn)
         events.data.connect(self._on_new_data)
+        events.features.connect(self._on_new_table)
         events.editable.connect(self._on_editable)
         self.layer.bind_key(UNDO, self.undo, overwrite=True)
         self.layer.bind_key(REDO, self.redo, overwrite=True)
@@ -387,6 +389,11 @@ class Editor:
             self._tell(None, "replaced")
             return
         self.rebuild()
+
+    def _on_new_table(self, event: Any = None) -> None:
+        """Somebody replaced the table, perhaps by measurements alone."""
+        if self.rows.take_over():
+            self.rows.lay_out(self.index.labels(), "predicted", self._origin)
 
     def _on_editable(self, event: Any = None) -> None:
         """napari empties its history when a layer becomes read-only."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
+import numpy as np
 from napari.layers import Image
 
 from napari_cellseg.errors import JournalError
@@ -114,6 +115,9 @@ class Journaling:
     def _on_step(self, step: EditStep | None, what: str) -> None:
         self.unsaved, self._last = self.unsaved + 1, time.time()
         self._more = self._more or (step is not None and step.edit is None)
+        if step is None and self._is_of_other_labels():
+            self._try(Journal.close)
+            self.journal = None
         if self.journal is None:
             self._begin(step, what)
             return
@@ -129,6 +133,12 @@ class Journaling:
         elif what == "redone":
             kind = "redo"
         self._try(lambda journal: journal.append(kind, edit, before=before, after=after, review=review))
+
+    def _is_of_other_labels(self) -> bool:
+        """Whether the journal cannot hold the labels that somebody put in place of those that it is for."""
+        data = self._editor.layer.data
+        known = None if self.journal is None else (self.journal.about.shape, self.journal.about.dtype)
+        return known is not None and known != (tuple(data.shape), np.dtype(data.dtype).str)
 
     def _begin(self, step: EditStep | None, what: str) -> None:
         """Begin with the state after the first step, so that opening a layer costs nothing."""

@@ -55,6 +55,7 @@ class LabelRows:
     def __init__(self, layer: Labels, later: Later | None = None) -> None:
         self._layer = layer
         self._event = Coalesced(self._tell, FEATURES_INTERVAL, later)
+        self._known = layer.features
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -88,6 +89,28 @@ class LabelRows:
         self._assign(frame)
         self._event.request()
 
+    def take_over(self) -> bool:
+        """Where somebody put in a table that lacks what a review needs, take that from the old one.
+
+        Returns
+        -------
+        bool
+            Whether that was so; `lay_out` has to follow then.
+        """
+        known, self._known = self._known, self.frame
+        columns = [name for name in TEXT_COLUMNS if name not in self.frame and name in known]
+        if self._known is known or ("index" in self.frame and not columns) or "index" not in known:
+            return False
+        kept = known.set_index("index")[columns]
+        frame = self.frame if "index" in self.frame else _numbered(self.frame)
+        frame = self._grown(frame.copy(), kept.index.to_numpy(np.int64)).sort_values(
+            "index", ignore_index=True
+        )
+        for name in columns:
+            frame[name] = kept[name].astype(object).reindex(frame["index"]).fillna("").to_numpy(object)
+        self._assign(frame)
+        return True
+
     def positions(self, labels: Iterable[int]) -> NDArray[np.intp]:
         """Row number of each label, -1 where it has none."""
         wanted = np.fromiter(labels, np.int64)
@@ -116,12 +139,12 @@ class LabelRows:
         changes : mapping of label to mapping of column to value
             Columns that the table doesn't have are left out.
         """
-        labels = list(changes)
+        labels = [label for label in changes if label >= 0]
         before, length, dtypes = self.read(labels), len(self.frame), self.frame.dtypes
         if len(before) < len(labels):
             self._assign(self._grown(self.frame, np.array(labels, np.int64)))
         positions = self.positions(labels)
-        for column in dict.fromkeys(name for values in changes.values() for name in values):
+        for column in dict.fromkeys(name for label in labels for name in changes[label]):
             if column in self.frame:
                 having = [i for i, label in enumerate(labels) if column in changes[label]]
                 self._set(column, positions[having], [changes[labels[i]][column] for i in having])
@@ -223,6 +246,7 @@ class LabelRows:
         events = self._layer.events
         with events.features.blocker(), events.properties.blocker():
             self._layer.features = frame
+        self._known = self._layer.features
 
     def _tell(self) -> None:
         self._layer.events.properties()

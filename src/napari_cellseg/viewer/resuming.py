@@ -7,9 +7,11 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_cellseg.errors import CellSegError
+from napari_cellseg.labels.edit import Edit
 from napari_cellseg.review.entries import Entry
 from napari_cellseg.review.journal import Journal
 from napari_cellseg.review.resuming import FoundJournal, Restored, find_journals, resume_journal
+from napari_cellseg.review.status import Cells
 from napari_cellseg.review.undo_order import Rewound, cells_of_entry, edit_of_entry, rewind
 from napari_cellseg.viewer.editing import HISTORY, Editor
 from napari_cellseg.viewer.feature_rows import rows_by_id, too_sparse
@@ -115,9 +117,15 @@ def resume(viewer: ViewerModel, anchor: Image | Labels, found: FoundJournal) -> 
 def _do_again(editor: Editor, entry: Entry) -> None:
     edit, cells = edit_of_entry(entry, editor.ready()), cells_of_entry(entry)
     if edit is not None:
-        editor.apply(edit, cells)
+        editor.apply(edit, _rows_kept(editor, edit) | cells)
     else:
         editor.set_rows(entry.kind, cells)
+
+
+def _rows_kept(editor: Editor, edit: Edit) -> Cells:
+    """Rows as they are: an edit of the whole image leaves those of the objects that it only reshapes."""
+    rows = editor.rows.read(edit.changed)
+    return {int(row.pop("index")): row for row in rows.to_dict("records")}
 
 
 def _layer_for(viewer: ViewerModel, anchor: Image | Labels, found: FoundJournal, rewound: Rewound) -> Labels:

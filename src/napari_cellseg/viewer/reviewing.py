@@ -1,6 +1,6 @@
 """Looking at the objects of a layer one by one, the most doubtful first."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ class Review:
 
     def __init__(self, correction: Correction, rows: pd.DataFrame) -> None:
         self.correction = correction
-        self.queue = ReviewQueue(rows)
+        self.queue = ReviewQueue(_as_of_now(correction, rows))
         self.on_change: list[Callable[[], None]] = []
         self._reasons = dict(zip(rows["index"].tolist(), rows["reason"].tolist(), strict=True))
         correction.editor.watchers.insert(0, self._on_step)
@@ -46,7 +46,7 @@ class Review:
 
     def next(self) -> None:
         """Show the next object."""
-        self._show(self.queue.next())
+        self._go(self.queue.next)
 
     def show_current(self) -> None:
         """Show the object that the review stands at."""
@@ -54,7 +54,7 @@ class Review:
 
     def skip(self) -> None:
         """Leave the current object for the end and show the next."""
-        self._show(self.queue.skip())
+        self._go(self.queue.skip)
 
     def back(self) -> None:
         """Show the object that was looked at before."""
@@ -65,6 +65,7 @@ class Review:
         self._follow_selection()
         if self.queue.current is not None:
             self.correction.set_status([self.queue.current], Status.ACCEPTED)
+            self._take_in([self.queue.current])
             self.next()
 
     def delete(self) -> None:
@@ -82,6 +83,8 @@ class Review:
         left = rows["index"][is_present(rows) & (rows["status"] != Status.ACCEPTED.value)].tolist()
         if left:
             self.correction.set_status(left, Status.ACCEPTED)
+        self._take_in(labels)
+        self._tell()
         return len(left)
 
     def filter(self, statuses: Collection[str] | None, classes: Collection[str] | None) -> None:
@@ -102,6 +105,20 @@ class Review:
         watchers = self.correction.editor.watchers
         if self._on_step in watchers:
             watchers.remove(self._on_step)
+
+    def _go(self, move: Callable[[], int | None]) -> None:
+        """Show where a move leads; over what was looked at by hand, in the table that napari shows."""
+        label = move()
+        while label is not None:
+            self._take_in([label])
+            if self.queue.fits(label):
+                break
+            label = self.queue.next()
+        self._show(label)
+
+    def _take_in(self, labels: Iterable[int]) -> None:
+        """Take in what the table says of some objects."""
+        self.queue.update(self.correction.editor.rows.read(labels)[["index", "status", "class"]])
 
     def _follow_selection(self) -> None:
         """The object that the person selected is the current one."""
@@ -133,6 +150,14 @@ class Review:
     def _tell(self) -> None:
         for callback in list(self.on_change):
             callback()
+
+
+def _as_of_now(correction: Correction, rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `doubting` with what was done while it ran."""
+    frame = correction.editor.rows.frame
+    now = frame.loc[is_present(frame), ["index", "status", "class"]]
+    found = rows.drop(columns=["status", "class"], errors="ignore")
+    return now.merge(found, on="index", how="left").fillna({"doubt": 0.0})
 
 
 def doubting(correction: Correction) -> Job[pd.DataFrame]:
