@@ -205,6 +205,21 @@ def test_axes_of_length_1_may_be_in_one_file_only(run, tmp_path, shape, axes, en
     assert table[column].tolist() == [100.0, 200.0, 300.0]
 
 
+def test_planes_that_the_image_leaves_open_are_those_of_its_labels(run, tmp_path):
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.full((3, 40, 60), 7, np.uint16),
+        photometric="minisblack",
+        metadata={"axes": "QYX"},
+    )
+    labels = tmp_path / "a_labels.tif"
+    write_labels(labels, np.stack([squares(2)] * 3), axes="ZYX")
+    sizes = ("--volume", "--pixel-size", "2,1,1")
+    code, _, err = run(labels, tmp_path / "a.tif", "-o", tmp_path / "t.csv", *sizes)
+    assert (code, err) == (0, "")
+    assert read_table(tmp_path / "t.csv")["area"].tolist() == [3 * 80 * 2.0] * 2  # of a volume, in µm³
+
+
 def test_contacts_where_the_image_has_channels(run, tmp_path):
     write(tmp_path, "a", 3)
     tifffile.imwrite(

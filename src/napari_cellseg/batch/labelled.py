@@ -287,14 +287,26 @@ def _same_planes(
     """
     if image is None:
         return labels.data, None, given or labels.axes
-    known = given or image.axes or labels.axes
+    of_image = _image_axes(image, labels)
+    known = given or of_image or labels.axes
     own = labels.axes or resolve_axes(labels.data.shape, np.int32)
-    whole = (given or image.axes or resolve_axes(image.data.shape, image.data.dtype)).strip().upper()
+    whole = (given or of_image or resolve_axes(image.data.shape, image.data.dtype)).strip().upper()
     if len(whole) != image.data.ndim or len(own) == len(set(whole) - set("CS")):
         return labels.data, image.data, known
     ours, own = _without_single(labels.data, own, whole)
     theirs, whole = _without_single(image.data, whole, own)
-    return ours, theirs, whole if given or image.axes else own
+    return ours, theirs, whole if given or of_image else own
+
+
+def _image_axes(image: ImageFile, labels: ImageFile) -> str | None:
+    """Axes of an image; planes that its file leaves open are what those of its labels are."""
+    axes, planes = image.axes, [a for a in labels.axes or "" if a in "TZ"]
+    if axes is None or not image.metadata.assumed_axes or labels.metadata.assumed_axes:
+        return axes
+    if len(planes) != sum(a in "TZ" for a in axes):
+        return axes
+    names = iter(planes)
+    return "".join(next(names) if a in "TZ" else a for a in axes)
 
 
 def _without_single(data: Any, axes: str, wanted: str) -> tuple[Any, str]:

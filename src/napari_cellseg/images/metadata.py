@@ -61,6 +61,8 @@ class ImageMetadata:
         Sentences for the user on what was assumed or left out.
     equal_colours : bool
         Whether red, green and blue are the same everywhere, so that the picture was read as grey.
+    assumed_axes : str
+        Those of the axes that the file does not name.
     """
 
     axes: str | None = None
@@ -69,6 +71,7 @@ class ImageMetadata:
     time_interval: float | None = None
     notes: tuple[str, ...] = ()
     equal_colours: bool = False
+    assumed_axes: str = ""
 
 
 def micrometres(value: Any, unit: str | None) -> float | None:
@@ -88,7 +91,7 @@ def pixel_size(y: float | None, x: float | None, z: float | None = None) -> Pixe
     return PixelSize(y=float(y or x or 0), x=float(x or y or 0), z=z)
 
 
-def name_axes(letters: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...], tuple[str, ...]]:
+def name_axes(letters: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...], str, tuple[str, ...]]:
     """Axes of a file in this package's letters.
 
     An axis of another letter is dropped where its length is 1; otherwise it numbers the planes.
@@ -106,25 +109,28 @@ def name_axes(letters: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...
         The letters that remain; empty where there are more unknown axes than T and Z can take.
     dropped : tuple of int
         Dimensions of length 1 to leave out.
+    assumed : str
+        Those of the letters that the file does not name.
     notes : tuple of str
-        What was assumed.
+        The same in words.
     """
     letters = letters.upper()
     free = [a for a in "TZ" if a not in letters]
-    axes, dropped, notes = "", [], []
+    axes, dropped, assumed, notes = "", [], "", []
     for dimension, (letter, length) in enumerate(zip(letters, shape, strict=True)):
         if letter in AXES and letter not in axes:
             axes += letter
         elif length == 1:
             dropped.append(dimension)
         elif free:
-            axes += free.pop(0)
+            axes += free[0]
+            assumed += free.pop(0)
             notes.append(
                 f"The file doesn't say what its {length} planes are; they are read as axis {axes[-1]}."
             )
         else:
-            return "", (), ()
-    return axes, tuple(dropped), tuple(notes)
+            return "", (), "", ()
+    return axes, tuple(dropped), assumed, tuple(notes)
 
 
 def _converted(value: Any, unit: str | None, factors: dict[str, float]) -> float | None:

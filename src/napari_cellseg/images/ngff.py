@@ -82,7 +82,7 @@ def _multiscale(
     if len(described) != array.ndim:
         raise ImageError(f"'{path}' names {len(described)} axes, but its image has {array.ndim} dimensions.")
     names = "".join(str(a["name"])[:1] if len(str(a["name"])) == 1 else "Q" for a in described)
-    axes, dropped, notes = name_axes(names, array.shape)
+    axes, dropped, assumed, notes = name_axes(names, array.shape)
     if not axes:
         raise ImageError(f"'{path}' has axes '{names}' of shape {array.shape}, which are not understood.")
     scale = _scale(image, level, array.ndim)
@@ -91,7 +91,8 @@ def _multiscale(
     channels = (attributes.get("omero") or {}).get("channels") or []
     labels = tuple(str(c.get("label", f"Channel {i}")) for i, c in enumerate(channels))
     interval = seconds(*units.get("T", (None, None)))
-    return array, ImageMetadata(axes, pixel_size(y, x, z), labels, interval, notes), dropped
+    metadata = ImageMetadata(axes, pixel_size(y, x, z), labels, interval, notes, assumed_axes=assumed)
+    return array, metadata, dropped
 
 
 def _scale(image: dict[str, Any], level: dict[str, Any], dimensions: int) -> list[float]:

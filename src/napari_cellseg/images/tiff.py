@@ -138,7 +138,7 @@ def _metadata(
         series.shape[stored.index("S")] not in (3, 4) or series.keyframe.photometric not in _COLOUR
     ):
         stored = stored.replace("S", "Q" if "C" in stored else "C")
-    letters, dropped, notes = name_axes(stored, series.shape)
+    letters, dropped, assumed, notes = name_axes(stored, series.shape)
     if not letters:
         raise ImageError(
             f"'{path}' has axes '{series.axes}' of shape {series.shape}, which are not understood."
@@ -147,7 +147,7 @@ def _metadata(
         notes += (f"The file holds {len(tif.series)} images; the first is read.",)
     axes = letters.replace("S", "") + ("S" if "S" in letters else "")
     size, channels, interval = _described(tif)
-    return ImageMetadata(axes, size, channels, interval, notes), letters, dropped
+    return ImageMetadata(axes, size, channels, interval, notes, assumed_axes=assumed), letters, dropped
 
 
 def _described(tif: tifffile.TiffFile) -> tuple[PixelSize | None, tuple[str, ...], float | None]:

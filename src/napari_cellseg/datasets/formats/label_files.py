@@ -164,9 +164,7 @@ def _squeezed(file: ImageFile, axes: str | None) -> tuple[Any, str | None]:
     if any(single):
         lazy = data if isinstance(data, np.ndarray) else da.asarray(data)
         data = lazy[tuple(0 if one else slice(None) for one in single)]
-    guessed = axes is None and (
-        file.axes is None or any("doesn't say" in note for note in file.metadata.notes)
-    )
+    guessed = axes is None and (file.axes is None or bool(file.metadata.assumed_axes))
     return data, None if guessed else "".join(a for a, one in zip(letters, single, strict=True) if not one)
 
 
