@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import dask.array as da
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
@@ -335,13 +336,15 @@ def test_no_key_of_napari_is_taken(hands: Hands) -> None:
     assert not taken & {coerce_keybinding(key.key) for key in ALL_KEYS}
 
 
-def test_lazy_labels_are_copied_on_demand(qtbot, hands: Hands, dock: CorrectDock) -> None:
-    dask = pytest.importorskip("dask.array")
-    layer = hands.viewer.add_labels(dask.from_array(field()), name="lazy")
+@pytest.mark.parametrize("made", [da.from_array, lambda labels: labels.astype(">u2")], ids=["lazy", "bytes"])
+def test_labels_that_cannot_be_painted_are_copied_on_demand(qtbot, hands: Hands, dock, made) -> None:
+    layer = hands.viewer.add_labels(made(field()), name="lazy")
     qtbot.waitUntil(lambda: dock.panel.copy_button.isVisibleTo(dock.panel), timeout=TIMEOUT)
     assert "memory" in dock.panel.about.text()
     qtbot.mouseClick(dock.panel.copy_button, LEFT)
     assert isinstance(layer.data, np.ndarray)
+    assert layer.data.dtype.isnative
+    assert np.array_equal(layer.data, field())
     assert dock.panel.session.layer is layer
 
 

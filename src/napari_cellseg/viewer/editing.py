@@ -10,7 +10,7 @@ from napari.layers import Labels
 
 from napari_cellseg.errors import CellSegError, LabelsError
 from napari_cellseg.labels.combining import edits_together
-from napari_cellseg.labels.edit import Edit, check_editable, edit_of_strokes
+from napari_cellseg.labels.edit import Edit, edit_of_strokes
 from napari_cellseg.labels.index import ObjectIndex
 from napari_cellseg.labels.whole_edit import WholeEdit, apply_whole_edit, compress_edit
 from napari_cellseg.review.status import Cells, is_present
@@ -18,7 +18,7 @@ from napari_cellseg.viewer.attached import attach_editor, filter_of
 from napari_cellseg.viewer.candidates import rows_of_step
 from napari_cellseg.viewer.coalesced import Later
 from napari_cellseg.viewer.edit_step import EditStep, Watcher
-from napari_cellseg.viewer.label_layer import empty_history
+from napari_cellseg.viewer.label_layer import check_paintable, empty_history
 from napari_cellseg.viewer.label_rows import LabelRows
 from napari_cellseg.viewer.painted import (
     forget_redo,
@@ -57,7 +57,7 @@ class Editor:
     """
 
     def __init__(self, layer: Labels, later: Later | None = None) -> None:
-        check_editable(layer.data)
+        check_paintable(layer.data)
         self.layer = layer
         self.closed = False
         self.watchers: list[Watcher] = []
@@ -383,7 +383,7 @@ class Editor:
             return
         empty_history(self.layer)
         try:
-            check_editable(self.layer.data)
+            check_paintable(self.layer.data)
         except LabelsError:
             self.close()
             self._tell(None, "replaced")

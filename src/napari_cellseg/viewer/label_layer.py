@@ -7,6 +7,8 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
+from napari_cellseg.errors import LabelsError
+from napari_cellseg.labels.edit import check_editable
 from napari_cellseg.viewer.layer_image import LayerImage
 
 METADATA_KEY = "napari-cellseg"
@@ -105,6 +107,22 @@ def empty_history(layer: Labels) -> None:
     layer.editable = editable
     if editable:
         layer.mode = mode
+
+
+def check_paintable(labels: Any) -> None:
+    """Refuse labels that napari cannot paint.
+
+    Raises
+    ------
+    LabelsError
+        Where they cannot be changed in place, or where napari paints other numbers than it should.
+    """
+    check_editable(labels)
+    if not np.dtype(labels.dtype).isnative:
+        raise LabelsError(
+            f"napari paints wrong numbers into labels in the byte order of other machines ({labels.dtype}). "
+            "Copy the labels into memory to edit them."
+        )
 
 
 def replace_labels(layer: Labels, data: NDArray[np.int32]) -> None:

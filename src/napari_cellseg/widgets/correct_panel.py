@@ -240,7 +240,7 @@ class CorrectPanel(QWidget):
     def _on_copy(self) -> None:
         layer = self.labels.layer
         if layer is not None:
-            replace_labels(layer, np.array(layer.data))
+            replace_labels(layer, np.array(layer.data, np.dtype(layer.data.dtype).newbyteorder("=")))
             self._follow_layer()
             self._say("These labels are a copy in memory now: save them when you are done.")
 
