@@ -266,7 +266,7 @@ def test_images_that_do_not_fit_are_refused_and_nothing_changes(dataset):
         dataset.add_sample(Sample("a", Annotation.from_labels(labels)))
     with pytest.raises(DatasetError, match="up to 64 bits"):
         dataset.add(pixels.astype(complex), labels)
-    for size in (0, -0.5):
+    for size in (0, -0.5, np.nan):
         with pytest.raises(DatasetError, match="must be above 0 µm"):
             dataset.add(pixels, labels, pixel_size=size)
     with pytest.raises(DatasetError, match="no image 'b'"):

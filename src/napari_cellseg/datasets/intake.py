@@ -241,7 +241,7 @@ def _storable(sample: Sample) -> Pixels:
             f"or true/false, got {pixels.dtype} of shape {pixels.shape}."
         )
     size = sample.origin.pixel_size
-    if size is not None and size <= 0:
+    if size is not None and not (size > 0 and isfinite(size)):
         raise DatasetError(
             f"The pixel size of '{sample.name}' must be above 0 µm, not {size}. Leave it out if it is "
             "not known."
