@@ -79,7 +79,7 @@ def trained(
 
 
 def test_the_loss_falls(tmp_path: Path) -> None:
-    run = member(tmp_path, epochs=4, patches=8)
+    run = member(tmp_path, epochs=8, patches=8)
     drain(run.running())
     totals = [epoch.losses["total"] for epoch in run.epochs]
     assert totals[-1] < 0.9 * totals[0]
