@@ -53,8 +53,7 @@ def trust_model(model: str) -> None:
     ModelError
         Where there is no such model, or the file cannot be read.
     """
-    from napari_cellseg.models.registry import WEIGHT_SUFFIXES, find_model
+    from napari_cellseg.models.registry import find_model, is_model_file
     from napari_cellseg.models.trust import trust_file
 
-    is_file = Path(model).suffix.lower() in WEIGHT_SUFFIXES or Path(model).is_file()
-    trust_file(model if is_file else find_model(model).path)
+    trust_file(model if is_model_file(Path(model)) else find_model(model).path)

@@ -10,13 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_cellseg.errors import DatasetError
 from napari_cellseg.labels.index import ObjectIndex
-from napari_cellseg.review.status import PERSON, Status
+from napari_cellseg.review.status import PERSON, TEXT_COLUMNS, Status
 
 Bits = NDArray[np.bool_]
 
 OBJECT_COLUMNS = ("index", "class", "status", "confidence", "origin")
 """Columns that every table of objects has; others may follow."""
-TEXT_COLUMNS = ("class", "status", "origin")
 LARGEST_LABEL = int(np.iinfo(np.int32).max)
 
 

@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from napari_cellseg.datasets.annotation import ObjectMask
 from napari_cellseg.datasets.picture import is_colour
 from napari_cellseg.datasets.sample import Pixels
+from napari_cellseg.images.tiff_limits import CLASSIC_BYTES, resolution_tags
 
 _LEVEL = 1
 """Of zlib: higher ones take several times as long and save a few percent of microscope images."""
-
-_LARGE = 2**32 - 2**25
-"""Bytes from which a TIFF file needs the wider offsets of BigTIFF."""
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
@@ -43,10 +41,10 @@ def write_source(path: Path, pixels: Pixels, pixel_size: float | None = None) ->
         plane,
         photometric="rgb" if is_colour(pixels) else "minisblack",
         metadata={"axes": "YXS" if several else "YX"},
-        bigtiff=plane.nbytes > _LARGE,
+        bigtiff=plane.nbytes > CLASSIC_BYTES,
         predictor=plane.dtype.kind in "iu" and plane.dtype.itemsize <= 4,
         **_packed(plane),
-        **_resolution(pixel_size),
+        **({} if pixel_size is None else resolution_tags(pixel_size, pixel_size)),
         **layout,
     )
 
@@ -62,7 +60,7 @@ def write_planes(path: Path, planes: Iterable[NDArray[Any]], pixel_size: float |
                 photometric="minisblack",
                 metadata={"axes": "YX"},
                 **_packed(plane),
-                **_resolution(pixel_size),
+                **({} if pixel_size is None else resolution_tags(pixel_size, pixel_size)),
             )
 
 
@@ -102,15 +100,6 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _resolution(pixel_size: float | None) -> dict[str, Any]:
-    if pixel_size is None:
-        return {}
-    per_centimetre = 1e4 / pixel_size
-    if per_centimetre >= 2**32:
-        return {}
-    return {"resolution": (per_centimetre, per_centimetre), "resolutionunit": "CENTIMETER"}
 
 
 def _packed(plane: NDArray[Any]) -> dict[str, Any]:

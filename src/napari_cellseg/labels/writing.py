@@ -8,18 +8,13 @@ from numpy.typing import NDArray
 
 from napari_cellseg.errors import OptionError
 from napari_cellseg.images.metadata import PixelSize
+from napari_cellseg.images.tiff_limits import CLASSIC_BYTES, resolution_tags
 
 FORMATS = ("tif", "png", "npy")
 """Formats of label images."""
 
 PNG_LIMIT = np.iinfo(np.uint16).max
 """Most objects that a 16-bit PNG can tell apart."""
-
-CLASSIC_BYTES = 2**32 - 2**25
-"""Bytes of pixels up to which a classic TIFF can surely hold them, even if they don't compress."""
-
-TAG_LIMIT = 2**32
-"""Pixels per centimetre that no resolution tag of TIFF can hold any more; OME metadata can."""
 
 
 def write_labels(
@@ -110,9 +105,7 @@ def _write_tiff(
         for letter, size in zip("XYZ", (pixel_size.x, pixel_size.y, pixel_size.z), strict=True):
             if size is not None:
                 metadata |= {f"PhysicalSize{letter}": size, f"PhysicalSize{letter}Unit": "µm"}
-        per_cm = (1e4 / pixel_size.x, 1e4 / pixel_size.y)
-        if max(per_cm) < TAG_LIMIT:
-            resolution = {"resolution": per_cm, "resolutionunit": "CENTIMETER"}
+        resolution = resolution_tags(pixel_size.y, pixel_size.x)
     tifffile.imwrite(
         path,
         pixels,

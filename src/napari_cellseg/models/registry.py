@@ -137,13 +137,18 @@ def find_model(model: str | Path) -> ModelEntry:
     for entry in entries:
         if entry.card.name.casefold() == str(model).casefold():
             return entry
-    if len(path.parts) > 1 or path.suffix.lower() in WEIGHT_SUFFIXES or path.is_file():
+    if len(path.parts) > 1 or is_model_file(path):
         return entry_of_file(path)
     names = [entry.card.name for entry in entries]
     close = difflib.get_close_matches(str(model).casefold(), names, n=1)
     hint = f" Did you mean '{close[0]}'?" if close else ""
     known = ", ".join(f"'{name}'" for name in names) or "none"
     raise ModelError(f"There is no model '{model}'.{hint} Known models: {known}; a file's path works too.")
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether weights or a card are meant rather than a model's name: by the ending, or as they are there."""
+    return path.suffix.lower() in WEIGHT_SUFFIXES or path.is_file()
 
 
 def entry_of_file(path: Path) -> ModelEntry:

@@ -11,6 +11,8 @@ from napari_cellseg.labels.edit import Edit
 
 STATUS_COLUMNS = ("status", "origin")
 """Columns of a layer's features that the review needs, besides ``index``, ``class`` and ``confidence``."""
+TEXT_COLUMNS = ("class", *STATUS_COLUMNS)
+"""Those of the columns that hold texts; every table under review has them."""
 PERSON = "person"
 """Origin of an object that a person drew."""
 FILTERED = "filtered"

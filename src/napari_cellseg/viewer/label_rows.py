@@ -9,11 +9,9 @@ import pandas as pd
 from napari.layers import Labels
 from numpy.typing import NDArray
 
+from napari_cellseg.review.status import TEXT_COLUMNS
 from napari_cellseg.viewer.coalesced import FEATURES_INTERVAL, Coalesced, Later
 from napari_cellseg.viewer.feature_rows import statuses, too_sparse
-
-TEXT_COLUMNS = ("class", "status", "origin")
-"""Columns that every table under review has."""
 
 
 @dataclass(frozen=True, eq=False)
